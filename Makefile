@@ -1,0 +1,67 @@
+# Needs Python 3.11+, a Java 17+ runtime, make and git. Another Python than python3: make demo PYTHON=python3.12
+PYTHON ?= python3
+JOBS := .venv/jobs/bin
+AIRFLOW := .venv/airflow/bin
+UV_COMPILE := .venv/tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test demo up down test test-unit test-spark test-airflow test-e2e test-quick lint lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install everything into .venv (seconds when it is already there)
+	@$(PYTHON) tools/setup.py
+
+setup-test:
+	@$(PYTHON) tools/setup.py --test
+
+demo: setup ## set up, then run the whole path on some days (LANDING=dir: on your own landing files)
+	@$(JOBS)/content-signals demo $(if $(LANDING),--landing "$(LANDING)")
+
+up: setup ## start the Airflow UI, the online store and the feature server
+	@$(JOBS)/content-signals up
+
+down: ## stop what `make up` started
+	@if [ -x $(JOBS)/content-signals ]; then $(JOBS)/content-signals down; else echo "nothing is set up here"; fi
+
+# One after the other, cheapest first, whatever -j says: two Spark applications at once would need twice the memory.
+test: setup-test ## set up, then run every test
+	$(JOBS)/python -m pytest tests/unit
+	$(AIRFLOW)/python -m pytest tests/airflow
+	$(JOBS)/python -m pytest tests/spark
+	$(JOBS)/python -m pytest tests/e2e
+
+test-unit: setup-test ## the tests that need neither a JVM nor Airflow
+	$(JOBS)/python -m pytest tests/unit
+
+test-spark: setup-test ## the tests that start Spark
+	$(JOBS)/python -m pytest tests/spark
+
+test-airflow: setup-test ## the tests of the DAGs
+	$(AIRFLOW)/python -m pytest tests/airflow
+
+test-e2e: setup-test ## the tests that run the whole path
+	$(JOBS)/python -m pytest tests/e2e
+
+test-quick: lint ## lint, unit tests and the quick tests of the DAGs, in under two minutes
+	$(JOBS)/python -m pytest tests/unit
+	$(AIRFLOW)/python -m pytest tests/airflow -m "not slow"
+
+lint: setup-test ## style, types and import directions
+	$(JOBS)/ruff check .
+	$(JOBS)/ruff format --check .
+	$(JOBS)/mypy --strict content_signals
+	$(JOBS)/lint-imports
+
+lock: setup ## compile requirements/*.in into the hashed locks, keeping versions that still fit
+	$(UV_COMPILE) requirements/tools.in -o requirements/tools.txt
+	$(UV_COMPILE) requirements/jobs.in -o requirements/jobs.txt
+	$(UV_COMPILE) requirements/jobs-test.in -o requirements/jobs-test.txt
+	$(UV_COMPILE) --override requirements/overrides.txt requirements/airflow.in -o requirements/airflow.txt
+	$(UV_COMPILE) requirements/airflow-test.in -o requirements/airflow-test.txt
+
+clean: ## stop everything; remove the environments, local state and caches
+	@if [ -x $(JOBS)/content-signals ]; then $(JOBS)/content-signals down || echo "could not stop the services"; fi
+	rm -rf .venv var build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,75 @@
+"""Feast, pointed at this project's registry and stores. Importing Feast takes seconds: only what serves imports this."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from content_signals.errors import Temporary
+from content_signals.settings import Settings
+
+if TYPE_CHECKING:
+    import redis
+    from feast import FeatureStore
+
+REPO = Path(__file__).resolve().parents[2] / "feature_repo"
+_NOT_SET = "set CONTENT_SIGNALS_ONLINE_STORE, or online_store in the settings file; `make up` starts the embedded one"
+
+
+def feast_environment(settings: Settings) -> dict[str, str]:
+    """What `feature_repo/feature_store.yaml` takes from the environment. Holds secrets."""
+    return {
+        **settings.environment(),
+        "CONTENT_SIGNALS_FEAST_ONLINE": feast_connection(settings.online_store.get_secret_value()),
+        "FEAST_USAGE": "False",
+    }
+
+
+def feature_store(settings: Settings) -> FeatureStore:
+    """A plain `feast.FeatureStore` of `feature_repo/`."""
+    os.environ.update(feast_environment(settings))
+    _make_registry_folder(settings.registry.get_secret_value())
+    from feast import FeatureStore
+
+    return FeatureStore(repo_path=str(REPO))
+
+
+def feast_connection(url: str) -> str:
+    """A `redis://`, `rediss://` or `unix://` URL as Feast's connection string."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        entries = ["localhost:0", f"unix_socket_path={parts.path}"]
+    else:
+        entries = [f"{parts.hostname}:{parts.port or 6379}"]
+        database = parts.path.strip("/")
+        entries += [f"db={database}"] if database else []
+        entries += ["ssl=true"] if parts.scheme == "rediss" else []
+        entries += [f"username={unquote(parts.username)}"] if parts.username else []
+        entries += [f"password={unquote(parts.password)}"] if parts.password else []
+    entries += [f"{key}={value}" for key, value in parse_qsl(parts.query)]
+    return ",".join(entries)
+
+
+def online_client(settings: Settings) -> redis.Redis:
+    """A connection to the online store that answered.
+
+    Raises:
+        Temporary: when it does not answer.
+    """
+    import redis
+
+    url = settings.online_store.get_secret_value()
+    client: Any = redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=30)
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rsplit("@", 1)[-1]).geturl()
+        raise Temporary(f"the online store at {shown} does not answer: {error}", next_step=_NOT_SET) from error
+    return client  # type: ignore[no-any-return]
+
+
+def _make_registry_folder(url: str) -> None:
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,90 @@
+"""Where things lie in the lake.
+
+    <lake>/{sources,signals,quarantine}/<table>                        Delta tables, partitioned by ds
+    <lake>/_runs/<table>/<day>/<run_id>/{stage,verdict,receipt}.json   what a run staged, how it was judged, what became of it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from content_signals.contract import Source, Table
+from content_signals.errors import UsageError
+
+_RUN_ID = re.compile(r"[a-z0-9-]{8,64}")
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """A Delta table of the lake: its name, where it lies, and where its run files lie."""
+
+    name: str
+    path: str
+    runs: str
+
+    def run_folder(self, day: date, run_id: str) -> str:
+        """Folder of a run's files for one day."""
+        return f"{self.runs}/{day}/{run_id}"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The lake at `root`, a folder or an object-store URL."""
+
+    root: str
+
+    def of(self, contract: Source | Table) -> LakeTable:
+        """The table of a contract."""
+        return self._table(contract.area, contract.table)
+
+    def tiles(self, table: Table) -> LakeTable:
+        """The tiles of a signal table."""
+        return self._table("signals", table.tiles)
+
+    def quarantine(self, contract: Source | Table) -> LakeTable:
+        """What was set aside from a table."""
+        name = contract.table
+        return LakeTable(f"quarantine/{name}", f"{self.root}/quarantine/{name}", f"{self.root}/_runs/quarantine/{name}")
+
+    def _table(self, area: str, name: str) -> LakeTable:
+        return LakeTable(name, f"{self.root}/{area}/{name}", f"{self.root}/_runs/{name}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One attempt of a run.
+
+    Attributes:
+        run_id: names the run; a retry keeps it.
+        fence: microseconds since 1970, fixed before any work starts. Of two attempts at one day the one with the
+            newer fence wins, whichever finishes last.
+        now: when the attempt started; the `computed_at` of the rows it changes.
+    """
+
+    run_id: str
+    fence: int
+    now: datetime
+
+    @property
+    def folder(self) -> str:
+        """Name of the attempt's folder under a table's `data/`: never used twice."""
+        return f"{self.run_id}-{self.fence}"
+
+
+def start_run(run_id: str | None = None) -> Run:
+    """A new attempt, its fence taken from this machine's clock.
+
+    Raises:
+        UsageError: for a run id outside [a-z0-9-]{8,64}: it becomes a folder name.
+    """
+    fence = time.time_ns() // 1_000
+    now = datetime.fromtimestamp(fence / 1_000_000, UTC)
+    if run_id is None:
+        run_id = f"manual-{now:%Y%m%dt%H%M%S}-{hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:6]}"
+    if not _RUN_ID.fullmatch(run_id):
+        raise UsageError(f"run id {run_id!r} is not of the form [a-z0-9-]{{8,64}}", next_step="leave --run-id out, or mend it")
+    return Run(run_id, fence, now)

@@ -1,0 +1,131 @@
+"""Staged files: Parquet below a table's folder, in none of its versions, so that no reader can see them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, RUN_ID
+from content_signals.errors import NotLanded, Superseded
+from content_signals.lake.files import list_folder, read_json, write_json
+from content_signals.lake.layout import LakeTable, Run
+
+if TYPE_CHECKING:  # promote reads stages without Spark
+    from pyspark.sql import DataFrame
+
+Inputs = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A staged file: its path below the table's folder, and its size in bytes."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one attempt staged for one day.
+
+    Attributes:
+        digest: of the rows' keys and values, whatever their order and files; equal digests mean equal rows.
+        inputs: input table -> day -> digest: what the day was made from.
+        schema_json: schema of the staged frame, in the JSON that Delta and Spark share.
+    """
+
+    table: str
+    day: str
+    run_id: str
+    fence: int
+    rows: int
+    digest: str
+    files: tuple[StagedFile, ...]
+    schema_json: str
+    inputs: Inputs = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Stage:
+        """From a JSON object."""
+        return cls(**{**record, "files": tuple(StagedFile(**f) for f in record["files"])})
+
+
+def write_stage(
+    table: LakeTable, frame: DataFrame, days: Sequence[date], run: Run, inputs: Mapping[date, Inputs], keys: Sequence[str]
+) -> list[Stage]:
+    """Write a frame with a `ds` column as staged files, one Stage for each of `days`, an empty day included.
+
+    Rows of a day lie in few files, sorted by key, so that readers can skip.
+    """
+    folder = f"{table.path}/data/{run.folder}"
+    schema_json = json.dumps({**(schema := frame.schema.jsonValue()), "fields": [{**f, "nullable": True} for f in schema["fields"]]})
+    (
+        frame.hint("rebalance", DAY)
+        .sortWithinPartitions(DAY, *keys)
+        .write.partitionBy(DAY)
+        .parquet(folder)
+    )
+    digests = _digests(frame, folder)
+    stages = []
+    for day in days:
+        files = tuple(
+            StagedFile(f"data/{run.folder}/{DAY}={day}/{info.base_name}", info.size)
+            for info in list_folder(f"{folder}/{DAY}={day}")
+            if info.base_name.endswith(".parquet")
+        )
+        rows, digest = digests.get(day, (0, "0-0"))
+        stage = Stage(table.name, str(day), run.run_id, run.fence, rows, digest, files, schema_json, inputs.get(day, {}))
+        _record(table, stage)
+        stages.append(stage)
+    return stages
+
+
+def read_stage(table: LakeTable, day: date, run_id: str | None = None) -> Stage:
+    """The stage of a run; without a run id, the newest.
+
+    Raises:
+        NotLanded: when nothing is staged for the day.
+    """
+    folders = [run_id] if run_id else [info.base_name for info in list_folder(f"{table.runs}/{day}")]
+    records = [read_json(f"{table.run_folder(day, name)}/stage.json") for name in folders]
+    stages = [Stage.from_json(record) for record in records if record]
+    if not stages:
+        of_run = f" by run {run_id}" if run_id else ""
+        raise NotLanded(
+            f"{table.name} {day}: nothing is staged{of_run}",
+            state="readers see the day as it was promoted last, if it was",
+            next_step=f"extract_signals --table {table.name} --day {day}",
+        )
+    return max(stages, key=lambda stage: stage.fence)
+
+
+def _record(table: LakeTable, stage: Stage) -> None:
+    path = f"{table.run_folder(date.fromisoformat(stage.day), stage.run_id)}/stage.json"
+    known = read_json(path)
+    if known and known["fence"] > stage.fence:
+        raise Superseded(
+            f"{table.name} {stage.day}: a newer attempt of run {stage.run_id} has staged this day meanwhile",
+            state="its stage stands; the files of this attempt are orphans that vacuum collects",
+            next_step="nothing: the newer attempt goes on",
+        )
+    write_json(path, stage.to_json())
+
+
+def _digests(frame: DataFrame, folder: str) -> dict[date, tuple[int, str]]:
+    """Rows and digest of each day, from the staged files: one scan, one row a day on the driver."""
+    from pyspark.sql import functions as F
+
+    values = [name for name in frame.columns if name not in (DAY, EVENT_TS, COMPUTED_AT, RUN_ID)]
+    # xxhash64 passes over nulls, so (null, 1) and (1, null) would hash alike without the places of the nulls.
+    nulls = F.concat(*[F.col(name).isNull().cast("int").cast("string") for name in values])
+    row_hash = F.xxhash64(*values, nulls).cast("decimal(38,0)")
+    staged = frame.sparkSession.read.schema(frame.schema).option("basePath", folder).parquet(folder)
+    rows = staged.groupBy(DAY).agg(F.count(F.lit(1)).alias("rows"), F.sum(row_hash).alias("hash")).collect()
+    return {row[DAY]: (row["rows"], f"{row['rows']:x}-{int(row['hash']) % 2**64:016x}") for row in rows}

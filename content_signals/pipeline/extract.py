@@ -1,0 +1,157 @@
+"""Inputs to a staged day of a signal table."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, RUN_ID, Input, Table
+from content_signals.errors import ContractError
+from content_signals.lake.read import read_days
+from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.stage import Inputs, Stage, write_stage
+from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.inputs import Snapshots, buildable, record
+from content_signals.pipeline.tiles import current_tiles, filtered
+from content_signals.windows import finalize, present_keys
+
+Compute = Callable[[Mapping[str, DataFrame], Sequence[date]], DataFrame]
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Signals of some days, not staged yet, and what each day was made from."""
+
+    signals: DataFrame
+    days: list[date]
+    inputs: dict[date, Inputs]
+    waiting: dict[date, str]
+
+
+def extract(context: Context, spark: SparkSession, table: Table, days: Sequence[date]) -> Outcome:
+    """Stage some days of a table, in one application. Days whose driver has not landed are listed, not failed."""
+    extracted = signals_of(context, spark, table, days)
+    for day, reason in extracted.waiting.items():
+        context.say(f"{table.table} {day}: skipped, {reason}")
+    current = Snapshot(context.lake.of(table))
+    stamped = _stamped(context, spark, table, extracted, current)
+    stages = write_stage(context.lake.of(table), stamped, extracted.days, context.run, extracted.inputs, table.keys)
+    return _outcome(context, table, stages, extracted)
+
+
+def signals_of(
+    context: Context, spark: SparkSession, table: Table, days: Sequence[date], *, keep_tiles: bool = True
+) -> Extracted:
+    """`ds`, keys and signals of those of `days` that can be built. Lazy, except for the tiles."""
+    snapshots = Snapshots(context.lake, context.catalog)
+    ready, waiting = buildable(table, days, snapshots)
+    previous: dict[str, dict[date, set[date]]] = {}
+    for read in table.all_inputs:
+        if read.previous:
+            previous[read.table] = _previous_days(spark, snapshots.of(read.table), read, ready)
+    inputs = record(table, ready, snapshots, lambda read: previous[read.table])
+    computed = _computed(spark, table, ready, snapshots, previous) if table.computed else None
+    if not table.windowed:
+        assert computed is not None
+        return Extracted(computed.select(DAY, *table.keys, *table.values), ready, inputs, waiting)
+    tiles = current_tiles(context, spark, table, ready, snapshots, keep=keep_tiles)
+    return Extracted(_joined(table, computed, tiles, ready), ready, inputs, waiting)
+
+
+def _joined(table: Table, computed: DataFrame | None, tiles: DataFrame, days: Sequence[date]) -> DataFrame:
+    """Every key of the day with its computed and its windowed columns."""
+    keys = [DAY, *table.keys]
+    targets = present_keys(table, tiles, days) if table.keep_days else None
+    if computed is not None:
+        own = computed.select(*keys)
+        targets = own if targets is None else targets.unionByName(own).distinct()
+    assert targets is not None
+    joined = finalize(table, tiles, targets, days)
+    if computed is not None:
+        joined = joined.join(computed, on=keys, how="left")
+    defaults = {c.name: c.default for c in table.computed if c.default is not None}
+    filled = [F.coalesce(F.col(n), F.lit(defaults[n])).alias(n) if n in defaults else F.col(n) for n in table.values]
+    return joined.select(*keys, *filled)
+
+
+def _computed(
+    spark: SparkSession, table: Table, days: Sequence[date], snapshots: Snapshots, previous: Mapping[str, Mapping[date, set[date]]]
+) -> DataFrame:
+    """What the family's `compute` makes of the inputs, its columns checked against the contract."""
+    frames = {}
+    for read in table.all_inputs:
+        snapshot = snapshots.of(read.table)
+        near = {d for day in days for d in snapshot.days if 0 <= (day - d).days < read.days}
+        far = set().union(*previous.get(read.table, {}).values())
+        frames[read.table] = filtered(read, read_days(spark, snapshot, sorted(near | far)))
+    result = compute_of(table)(frames, days)
+    expected = {DAY, *table.keys, *(c.name for c in table.computed)}
+    if set(result.columns) != expected:
+        missing, extra = expected - set(result.columns), set(result.columns) - expected
+        raise ContractError(
+            f"{table.table}: compute and contract differ: missing {sorted(missing) or 'none'}, undeclared {sorted(extra) or 'none'}",
+            next_step=f"mend signals/{table.family}/compute.py or contract.py",
+        )
+    types = {c.name: c.type for c in table.computed}
+    return result.select(*[F.col(n).cast(types[n]).alias(n) if n in types else F.col(n) for n in result.columns])
+
+
+def compute_of(table: Table) -> Compute:
+    """`compute_v2` of the family for version 2 when there is one, else `compute`."""
+    module = importlib.import_module(f"content_signals.signals.{table.family}.compute")
+    found: Compute = getattr(module, f"compute_v{table.version}", None) or module.compute
+    return found
+
+
+def _previous_days(spark: SparkSession, snapshot: Snapshot, read: Input, days: Sequence[date]) -> dict[date, set[date]]:
+    """For each day, the earlier days on which one of its keys was present last.
+
+    Reads the key columns of the input's earlier days alone; at most one row a pair of days reaches the driver.
+    """
+    earlier = [d for d in snapshot.days if d <= max(days)]
+    present = filtered(read, read_days(spark, snapshot, earlier)).select(DAY, *read.previous).distinct()
+    keys = ", ".join(read.previous)
+    lagged = present.selectExpr(DAY, f"lag({DAY}) over (partition by {keys} order by {DAY}) as previous")
+    pairs = lagged.where(F.col("previous").isNotNull() & F.col(DAY).isin(*days)).distinct().collect()
+    found: dict[date, set[date]] = {day: set() for day in days}
+    for pair in pairs:
+        found[pair[DAY]].add(pair["previous"])
+    return found
+
+
+def _stamped(context: Context, spark: SparkSession, table: Table, extracted: Extracted, current: Snapshot) -> DataFrame:
+    """The signals with `event_ts`, `computed_at` and `run_id`. A row that says what it said before keeps its `computed_at`."""
+    signals = extracted.signals
+    rebuilt = sorted(set(extracted.days) & set(current.days))
+    now = F.lit(context.run.now).cast("timestamp")
+    if rebuilt:
+        known = read_days(spark, current, rebuilt)
+        same = [name for name in (DAY, *table.keys, *table.values) if name in known.columns]
+        if len(same) == 1 + len(table.keys) + len(table.values):  # a new column makes every row a new one
+            before = known.select(*[F.col(n).alias(f"_was_{n}") for n in same], F.col(COMPUTED_AT).alias("_was_computed_at"))
+            equal = [F.col(n).eqNullSafe(F.col(f"_was_{n}")) for n in same]
+            signals = signals.join(before, on=equal, how="left")
+            now = F.coalesce(F.col("_was_computed_at"), now)
+    return signals.select(
+        *table.keys,
+        *table.values,
+        F.date_add(DAY, 1).cast("timestamp").alias(EVENT_TS),
+        now.alias(COMPUTED_AT),
+        F.lit(context.run.run_id).alias(RUN_ID),
+        DAY,
+    )
+
+
+def _outcome(context: Context, table: Table, stages: Sequence[Stage], extracted: Extracted) -> Outcome:
+    outcome = Outcome(days=extracted.days, skipped=dict(extracted.waiting))
+    for stage in stages:
+        context.say(f"{table.table} {stage.day}: {stage.rows} rows staged in {len(stage.files)} files")
+        outcome.rows_out += stage.rows
+    folder = f"{context.lake.of(table).path}/data/{context.run.folder}"
+    outcome.paths.append(folder)
+    return outcome

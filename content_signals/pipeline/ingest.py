@@ -1,0 +1,151 @@
+"""Landing files to a source table: parse strictly, drop exact duplicates, set malformed rows aside, lose nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Protocol
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from content_signals.contract import DAY, RUN_ID, Source
+from content_signals.errors import BrokenData, NotLanded, SignalsError
+from content_signals.lake.promote import promote
+from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.stage import Stage, write_stage
+from content_signals.pipeline import csv_source, parquet_source
+from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.landing import LandingFile, broken, find
+from content_signals.pipeline.parsed import Parsed
+
+QUARANTINE_COLUMNS = ("file", "line_number", "raw", "reason")
+
+
+def ingest(context: Context, spark: SparkSession, source: Source, days: Sequence[date]) -> Outcome:
+    """Ingest some days of a source. Each day succeeds or fails by itself."""
+    outcome = Outcome()
+    files: dict[date, LandingFile] = {}
+    for day in days:
+        try:
+            files[day] = find(source, context.settings.landing, day)
+            _reader(source).check(files[day])
+        except NotLanded as error:
+            files.pop(day, None)
+            if len(days) == 1:
+                raise
+            outcome.skipped[day] = f"not landed: {error.what}"
+        except SignalsError as error:
+            files.pop(day, None)
+            outcome.failed[day] = error
+    for day, reason in outcome.skipped.items():
+        context.say(f"{source.table} {day}: {reason.split(';')[0]}")
+    if not files and not outcome.failed:
+        raise NotLanded(f"{source.table}: no day from {days[0]} to {days[-1]} has landed", next_step="deliver the files")
+    if files:
+        _ingest_together(context, spark, source, files, outcome)
+    return outcome
+
+
+def _ingest_together(
+    context: Context, spark: SparkSession, source: Source, files: dict[date, LandingFile], outcome: Outcome
+) -> None:
+    """All files in one pass; when one of them turns out unreadable, one by one, so that the others go on."""
+    try:
+        _ingest_files(context, spark, source, files, outcome)
+    except BrokenData as error:
+        if len(files) == 1:
+            outcome.failed[next(iter(files))] = error
+            return
+        context.say(f"{source.table}: a file of the range is unreadable; going on one by one")
+        for day, file in files.items():
+            _ingest_together(context, spark, source, {day: file}, outcome)
+
+
+def _ingest_files(
+    context: Context, spark: SparkSession, source: Source, files: dict[date, LandingFile], outcome: Outcome
+) -> None:
+    table = context.lake.of(source)
+    parsed = _parse(spark, source, files)
+    stopped = {day: error for day in files if (error := _too_malformed(source, files[day], parsed))}
+    good = [day for day in files if day not in stopped]
+    _quarantine(context, source, parsed, list(files))
+    if good:
+        rows = parsed.rows.where(F.col(DAY).isin(*good)).select(*source.values, DAY).distinct()
+        stamped = rows.withColumn(RUN_ID, F.lit(context.run.run_id)).select(*source.values, RUN_ID, DAY)
+        for stage in write_stage(table, stamped, good, context.run, {}, source.key):
+            promote(table, stage, stage.files)
+            _count(context, source, stage, parsed, outcome)
+    for day, error in stopped.items():
+        outcome.failed[day] = error
+        outcome.rows_in += parsed.lines[day]
+        outcome.quarantined += parsed.malformed[day]
+    outcome.paths.append(table.path)
+
+
+def _parse(spark: SparkSession, source: Source, files: dict[date, LandingFile]) -> Parsed:
+    try:
+        return _reader(source).parse(spark, source, {day: f.path for day, f in files.items()})
+    except Exception as error:
+        # Spark wraps what its readers throw; these are what a damaged file makes them throw.
+        signs = ("EOFException", "ZipException", "Unexpected end of input stream", "incorrect header check", "not a gzip file",
+                 "invalid", "FAILED_READ_FILE", "CANNOT_READ_FILE", "is not a Parquet file")
+        if not any(sign in str(error) for sign in signs):
+            raise
+        first = next(iter(files.values()))
+        raise broken(first, f"it cannot be read to its end (truncated or damaged): {_reason(error)}") from error
+
+
+def _too_malformed(source: Source, file: LandingFile, parsed: Parsed) -> BrokenData | None:
+    lines, malformed = parsed.lines.get(file.day, 0), parsed.malformed.get(file.day, 0)
+    if lines == 0:
+        return broken(file, "it has a header and no rows" if source.format == "csv" else "it has no rows")
+    if malformed <= lines * source.max_malformed_ratio:
+        return None
+    return broken(
+        file,
+        f"{malformed} of {lines} rows are malformed ({malformed / lines:.2%}); at most {source.max_malformed_ratio:.2%} are"
+        f" allowed; they are in quarantine/{source.table}, ds={file.day}, with their reasons",
+    )
+
+
+def _quarantine(context: Context, source: Source, parsed: Parsed, days: Sequence[date]) -> None:
+    """Keep malformed rows; days without any are emptied when an earlier file had put some there."""
+    table = context.lake.quarantine(source)
+    earlier = set(Snapshot(table).days)
+    touched = [day for day in days if parsed.malformed.get(day) or day in earlier]
+    if not touched:
+        return
+    aside = parsed.aside.where(F.col(DAY).isin(*touched)).withColumn(RUN_ID, F.lit(context.run.run_id))
+    for stage in write_stage(table, aside.select(*QUARANTINE_COLUMNS, RUN_ID, DAY), touched, context.run, {}, ["file", "line_number"]):
+        promote(table, stage, stage.files)
+
+
+def _count(context: Context, source: Source, stage: Stage, parsed: Parsed, outcome: Outcome) -> None:
+    day = date.fromisoformat(stage.day)
+    lines, malformed = parsed.lines[day], parsed.malformed[day]
+    duplicates = lines - malformed - stage.rows
+    outcome.days.append(day)
+    outcome.rows_in += lines
+    outcome.rows_out += stage.rows
+    outcome.quarantined += malformed
+    outcome.details["duplicates"] = int(str(outcome.details.get("duplicates", 0))) + duplicates
+    context.say(f"{source.table} {day}: {lines} rows, {malformed} set aside, {duplicates} exact duplicates dropped, {stage.rows} promoted")
+
+
+class _Reader(Protocol):
+    """How landing files of one format are checked and parsed."""
+
+    def check(self, file: LandingFile) -> None: ...
+    def parse(self, spark: SparkSession, source: Source, files: Mapping[date, str]) -> Parsed: ...
+
+
+def _reader(source: Source) -> _Reader:
+    readers: dict[str, _Reader] = {"csv": csv_source, "parquet": parquet_source}
+    return readers[source.format]
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines()]
+    causes = [line for line in lines if line.startswith("Caused by:") or "Exception:" in line]
+    return (causes[-1] if causes else lines[0])[:300]

@@ -1,0 +1,35 @@
+"""Text files as frames of numbered lines, without reading a whole file in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+# Columns of a frame of lines.
+RAW, FILE, BLOCK, MARK = "_raw", "_file", "_block", "_mark"
+
+
+def read_lines(spark: SparkSession, files: Mapping[date, str]) -> DataFrame:
+    """`ds`, `_raw`, `_file`, `_block` and `_mark` of every line of each day's file, header included.
+
+    A line ends at a line feed; a carriage return before it belongs to the end. Within a block of a file, marks rise by
+    one a line; `number` turns them into line numbers.
+    """
+    text = spark.read.option("lineSep", "\n").text(list(files.values()))
+    name = F.regexp_extract(F.col("_metadata.file_path"), r"([^/]+)$", 1)
+    by_name = F.create_map(*[F.lit(value) for day, path in files.items() for value in (path.rsplit("/", 1)[-1], day)])
+    return text.select(
+        F.element_at(by_name, name).alias("ds"),
+        F.regexp_replace("value", r"\r$", "").alias(RAW),
+        F.col("_metadata.file_path").alias(FILE),
+        F.col("_metadata.file_block_start").alias(BLOCK),
+        F.monotonically_increasing_id().alias(MARK),
+    )
+
+
+def number(lines: DataFrame, blocks: DataFrame) -> Column:
+    """Line number, 1 for the header, of lines joined with `blocks` (`_first_mark`, `_lines_before`)."""
+    return F.col(MARK) - F.col("_first_mark") + F.col("_lines_before") + 1

@@ -1,0 +1,128 @@
+"""From tiles to the values of the windowed columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from content_signals.contract import DAY, Table, Windowed
+from content_signals.windows.partials import FIXED_POINT, Partial, partials_of, presence
+
+_AGE = "_age_days"
+
+
+def finalize(table: Table, tiles: DataFrame, targets: DataFrame, days: Sequence[date] | None = None) -> DataFrame:
+    """The windowed columns of each target.
+
+    Args:
+        tiles: `ds`, keys, partials; one row per key and day.
+        targets: `ds` and keys: whose values, and as of the end of which day. One row each.
+        days: the days that occur in `targets`, when the caller knows them: a tile is then sent to the days whose
+            windows it lies in, instead of meeting every target of its key.
+
+    Returns:
+        `ds`, keys and one column per windowed column, one row per target.
+    """
+    keys = [DAY, *table.keys]
+    result = targets.select(*keys)
+    sets = [c for c in table.windowed if c.op == "distinct"]
+    plain = [c for c in table.windowed if c.op != "distinct"]
+    if plain:
+        aged = _aged(table, tiles, targets, days, _partials_of(plain), max(c.days for c in plain))
+        values = aged.groupBy(*keys).agg(*[_value(c).alias(c.name) for c in plain])
+        result = result.join(values, on=keys, how="left")
+    for partial, columns in _by_partial(sets).items():
+        aged = _aged(table, tiles, targets, days, [partial], max(c.days for c in columns))
+        result = result.join(_distinct(aged, keys, partial, columns), on=keys, how="left")
+    defaults = {c.name: c.default for c in table.windowed}
+    filled = [F.col(n) if d is None else F.coalesce(F.col(n), F.lit(d)).alias(n) for n, d in defaults.items()]
+    return result.select(*keys, *filled)
+
+
+def present_keys(table: Table, tiles: DataFrame, days: Sequence[date]) -> DataFrame:
+    """`ds` and keys: for each of `days`, the keys with a driver row in the `keep_days` up to it."""
+    kept = presence(table)
+    if kept is None:
+        raise ValueError(f"{table.table} keeps no keys")
+    return _sent(tiles.where(F.col(kept.name).isNotNull()), days, table.keep_days).select(DAY, *table.keys).distinct()
+
+
+def _aged(
+    table: Table, tiles: DataFrame, targets: DataFrame, days: Sequence[date] | None, kept: Iterable[Partial], horizon: int
+) -> DataFrame:
+    """Tiles that hold one of the partials, one row per target day whose window they can lie in, with their age."""
+    names = list(dict.fromkeys(p.name for p in kept))
+    holding = tiles.select(DAY, *table.keys, *names).dropna(how="all", subset=names)
+    if days is not None:
+        return _sent(holding, days, horizon)
+    wanted = targets.select(F.col(DAY).alias("_target"), *table.keys)
+    age = F.datediff("_target", DAY)
+    met = holding.join(wanted, on=list(table.keys), how="inner").withColumn(_AGE, age)
+    return met.where((F.col(_AGE) >= 0) & (F.col(_AGE) < horizon)).withColumn(DAY, F.col("_target")).drop("_target")
+
+
+def _sent(tiles: DataFrame, days: Sequence[date], horizon: int) -> DataFrame:
+    """Each tile once per day of `days` in [ds, ds + horizon), `ds` replaced by that day, its age beside it."""
+    all_days = F.array(*[F.lit(day) for day in days])
+    reached = F.filter(all_days, lambda day: (day >= F.col(DAY)) & (F.datediff(day, F.col(DAY)) < horizon))
+    sent = tiles.withColumn("_target", F.explode(reached)).withColumn(_AGE, F.datediff("_target", DAY))
+    return sent.withColumn(DAY, F.col("_target")).drop("_target")
+
+
+def _value(column: Windowed) -> Column:
+    """Aggregate of a key's aged tiles."""
+    first, *others = partials_of(column)
+    inside = F.col(_AGE) < column.days
+
+    def within(value: Column) -> Column:
+        return F.when(inside, value)
+
+    if column.op == "days_since":
+        return F.min(within(F.when(F.col(first.name).isNotNull(), F.col(_AGE))))
+    if column.op == "mean":
+        total, count = F.sum(within(F.col(first.name))), F.sum(within(F.col(others[0].name)))
+        return total.cast("double") / count
+    if column.op == "last":
+        value = F.col(first.name)
+        latest = F.max(within(F.when(value.isNotNull(), F.struct((-F.col(_AGE)).alias("recency"), value.alias("last")))))
+        return latest.getField("last").getField("value")
+    if column.op == "approx_distinct":
+        sketch = within(F.col(first.name))
+        return F.when(F.count(sketch) > 0, F.hll_sketch_estimate(F.hll_union_agg(sketch)))
+    if column.half_life_days:
+        return _decayed(column.half_life_days, within(F.col(first.name)), exact=column.op == "count")
+    return first.merge(within(F.col(first.name)))
+
+
+def _decayed(half_life_days: float, value: Column, *, exact: bool) -> Column:
+    """Sum of value * 2^(-age / half life), added up in fixed point.
+
+    A count stays far below 2^63 / 2^30 and is added as a long; a sum may not, and is added as a decimal of 38 digits.
+    """
+    weight = F.round(F.lit(float(FIXED_POINT)) * F.pow(F.lit(2.0), -F.col(_AGE) / F.lit(float(half_life_days)))).cast("long")
+    if exact:
+        return F.sum(value * weight) / F.lit(FIXED_POINT)
+    product = value.cast("decimal(38,0)") * weight.cast("decimal(10,0)")
+    return F.sum(product.cast("decimal(38,0)")).cast("double") / F.lit(float(FIXED_POINT))
+
+
+def _distinct(aged: DataFrame, keys: list[str], partial: Partial, columns: Sequence[Windowed]) -> DataFrame:
+    """Distinct values per key: the newest day of each value decides which windows it counts in."""
+    pairs = aged.select(*keys, _AGE, F.explode(partial.name).alias("_value"))
+    newest = pairs.groupBy(*keys, "_value").agg(F.min(_AGE).alias(_AGE))
+    counts = [F.count(F.when(F.col(_AGE) < c.days, F.lit(1))).alias(c.name) for c in columns]
+    return newest.groupBy(*keys).agg(*counts)
+
+
+def _partials_of(columns: Iterable[Windowed]) -> list[Partial]:
+    return [partial for column in columns for partial in partials_of(column)]
+
+
+def _by_partial(columns: Iterable[Windowed]) -> dict[Partial, list[Windowed]]:
+    found: dict[Partial, list[Windowed]] = {}
+    for column in columns:
+        found.setdefault(partials_of(column)[0], []).append(column)
+    return found

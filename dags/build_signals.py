@@ -1,0 +1,84 @@
+"""Build TABLE for one day: extract, validate, promote, announce.
+
+ABOUT
+
+Started by DRIVER, when a day of it is promoted. `extract` computes the day into staged files that no reader sees;
+`validate` judges them by the rules in `expectations/TABLE.json`; `promote` makes the whole day visible in one commit;
+`announce` starts whatever is made from it. All three jobs carry the same run id, and so do their retries.
+
+### When a task is red
+Until the day is promoted readers see what was promoted before: a failure never leaves half a day behind.
+
+* **`extract` up for retry, exit code 75**: an input has no such day yet. It is tried again, ever more slowly, until the
+  day is late. Nothing to do here; look at the input's own DAG.
+* **`extract`, exit code 66**: DRIVER has no rows for the day: it never landed. Ingest the day first.
+* **`validate`, exit code 65**: a critical rule failed. The message names the rule, what was observed and what is
+  allowed. Not retried. See the verdict under `<lake>/_runs/TABLE/<day>/` and the rows in `<lake>/quarantine/TABLE`;
+  mend the source or the rule, then clear `extract` and what follows.
+* **`promote`, exit code 65**: a newer run has taken the day over, or the staged files are not the judged ones. Nothing
+  was changed. Look at the newer run; if there is none, clear `extract` and what follows.
+* **any, exit code 64**: the call is wrong, most often the day. Trigger it again with a proper day.
+* **any, exit code 75 or 1**: a store that does not answer, or a crash; retried already. Read the log, mend the cause,
+  clear the task.
+
+### Run it yourself
+* One day: **Trigger**, and pick the day.
+* Many days, and everything made from them: the DAG `rebuild_signals`. To ingest them too: backfill `ingest_sources`.
+* What happened: `content-signals runs TABLE --day 2020-03-01`. What is out of date: `content-signals stale`.
+* By hand:
+
+```
+spark-submit --properties-file conf/spark.conf jobs/extract_signals.py --table TABLE --day 2020-03-01
+spark-submit --properties-file conf/spark.conf jobs/validate_signals.py --table TABLE --day 2020-03-01
+.venv/jobs/bin/python jobs/promote_signals.py --table TABLE --day 2020-03-01
+```
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+from airflow.sdk import PartitionedAssetTimetable, chain
+
+from content_signals.catalog import catalog
+from content_signals.contract import Table
+from content_signals.orchestration.assets import announce, outlets, table_asset
+from content_signals.orchestration.defaults import signals_dag
+from content_signals.orchestration.forms import day_field
+from content_signals.orchestration.jobs import for_day, python_job, spark_job
+from content_signals.orchestration.partition import DAY
+from content_signals.orchestration.paths import JobPaths, job_paths
+from content_signals.orchestration.retry import retries_within
+
+
+def build_dag(table: Table, page: str, paths: JobPaths) -> None:
+    """One table's DAG."""
+    page = page.replace("TABLE", table.table).replace("DRIVER", table.driver.table).replace("ABOUT", table.about)
+    with signals_dag(
+        f"build_{table.table}",
+        page,
+        owner=table.owner,
+        tags=["build", table.family],
+        schedule=PartitionedAssetTimetable(assets=table_asset(table.driver.table)),
+        # A day that waits for an input stays open; other days go on meanwhile.
+        max_active_runs=8,
+        params={"day": day_field()},
+    ):
+        arguments = for_day("--table", table.table)
+        chain(
+            spark_job(
+                "extract_signals",
+                arguments,
+                paths,
+                execution_timeout=timedelta(hours=2),
+                retries=retries_within(table.fresh_within),
+            ),
+            spark_job("validate_signals", arguments, paths, execution_timeout=timedelta(hours=1)),
+            python_job("promote_signals", arguments, paths, execution_timeout=timedelta(minutes=15)),
+            announce(outlets(table), DAY),
+        )
+
+
+for contract in catalog().tables:
+    build_dag(contract, __doc__, job_paths(os.environ))

@@ -1,0 +1,80 @@
+"""Keep the lake in shape: compact closed days, and delete files that no version of a table needs any more.
+
+Runs every day at 03:30 UTC. Per table: OPTIMIZE joins the small files of days that are closed, which changes no row;
+VACUUM deletes files older than the retention that no current version names, those of rejected and abandoned runs
+included. Readers and running jobs are not disturbed.
+
+### When it is red
+Nothing is lost: the lake is as it was, with more files than it needs. It can wait until morning.
+
+* **exit code 75**: another commit came between more often than it was tried again. Clear the task later.
+* **exit code 65**: a table's log cannot be read. Read the message; look at the table's `_delta_log`.
+* **exit code 64**: the form is wrong. Trigger it again.
+* **exit code 1**: a crash; retried already. Read the log, mend the cause, clear the task.
+
+### Run it yourself
+* **Trigger**: which table, how long files are kept, from when a day counts as closed.
+* By hand: `.venv/jobs/bin/python jobs/maintain_lake.py --retention-hours 168 --optimize-before 2020-03-01`
+
+The retention is the furthest back that a training set pinned to an old version of a table can still be read. Shorter
+than the longest run, it would delete files that a run has staged and not promoted yet.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, Param
+
+from content_signals.catalog import catalog
+from content_signals.orchestration.defaults import PROJECT_OWNER, signals_dag
+from content_signals.orchestration.jobs import python_job
+from content_signals.orchestration.paths import job_paths
+
+WEEK_HOURS = 7 * 24
+TABLES = [contract.table for contract in (*catalog().sources, *catalog().tables)]
+
+CLOSED_BEFORE = "{{ (dag_run.run_after - macros.timedelta(days=params['open_days'])).strftime('%Y-%m-%d') }}"
+
+with signals_dag(
+    "maintain_lake",
+    __doc__,
+    owner=PROJECT_OWNER,
+    tags=["maintain"],
+    schedule=CronTriggerTimetable("30 3 * * *", timezone="UTC"),
+    max_active_runs=1,
+    params={
+        "table": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, *TABLES],
+            title="Table",
+            description="The table to maintain. Empty: all of them.",
+        ),
+        "retention_hours": Param(
+            WEEK_HOURS,
+            type="integer",
+            minimum=24,
+            title="Retention in hours",
+            description="Files that no current version needs are deleted when they are older than this.",
+        ),
+        "open_days": Param(
+            2,
+            type="integer",
+            minimum=1,
+            title="Open days",
+            description="Days younger than this many may still be replaced and are not compacted yet.",
+        ),
+    },
+):
+    python_job(
+        "maintain_lake",
+        [
+            "{{ '--table=' ~ params['table'] if params['table'] else '' }}",
+            "--retention-hours={{ params['retention_hours'] }}",
+            f"--optimize-before={CLOSED_BEFORE}",
+        ],
+        job_paths(os.environ),
+        execution_timeout=timedelta(hours=2),
+    )

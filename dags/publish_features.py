@@ -1,0 +1,56 @@
+"""Publish TABLE to the online store, a day at a time.
+
+Started when a day of TABLE is promoted, or when a rebuild has replaced some. `publish` sends what changed to the online
+store, newest value wins, and writes a receipt under `<lake>/receipts/TABLE`.
+
+### When it is red
+Models go on reading the values published before; a client sees from the event timestamp how old they are.
+
+* **exit code 75**: the online store or the registry does not answer; retried already. Start it (`make up` on one
+  machine), then clear the task.
+* **exit code 66**: the day is not promoted. See `build_TABLE`.
+* **exit code 65**: what was read back is not what was sent. Read the message, then clear the task: publishing again is
+  always safe.
+* **exit code 64**: the call is wrong, most often the day. Trigger it again with a proper day.
+* **exit code 1**: a crash; retried already. Read the log, mend the cause, clear the task.
+
+### Run it yourself
+* One day: **Trigger**, and pick the day.
+* By hand: `.venv/jobs/bin/python jobs/publish_features.py --table TABLE --day 2020-03-01`
+* What is served now: `content-signals features get FAMILY --keys …`
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+from airflow.sdk import PartitionedAssetTimetable
+
+from content_signals.catalog import catalog
+from content_signals.contract import Table
+from content_signals.orchestration.assets import publish_asset
+from content_signals.orchestration.defaults import signals_dag
+from content_signals.orchestration.forms import day_field
+from content_signals.orchestration.jobs import for_day, python_job
+from content_signals.orchestration.paths import JobPaths, job_paths
+
+
+def publish_dag(table: Table, page: str, paths: JobPaths) -> None:
+    """One served table's DAG."""
+    with signals_dag(
+        f"publish_{table.table}",
+        page.replace("TABLE", table.table).replace("FAMILY", table.family),
+        owner=table.owner,
+        tags=["publish", table.family],
+        schedule=PartitionedAssetTimetable(assets=publish_asset(table.table)),
+        # One writer a table: two days published at once would race for the same keys.
+        max_active_runs=1,
+        params={"day": day_field()},
+    ):
+        python_job("publish_features", for_day("--table", table.table), paths, execution_timeout=timedelta(hours=1))
+
+
+for contract in catalog().tables:
+    if contract.serve:
+        publish_dag(contract, __doc__, job_paths(os.environ))

@@ -1,0 +1,19 @@
+"""Make judged days visible: `--table NAME`, `--day D` or `--from D --to D`, `--run-id` (default: the newest stage). Needs no Spark."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+
+from content_signals.pipeline.promotion import promote_days
+from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.job import main, parser
+
+
+def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:
+    """Run the step."""
+    return promote_days(context, context.catalog.table(given.table), days, given.run_id)
+
+
+if __name__ == "__main__":
+    main("promote_signals", parser(__doc__, subject="table"), work)

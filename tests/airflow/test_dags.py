@@ -1,0 +1,168 @@
+"""What every DAG of the project must have, read from the DAGs themselves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset, CronPartitionTimetable, PartitionedAssetTimetable
+from airflow.serialization.serialized_objects import DagSerialization
+
+from content_signals.catalog import catalog
+from content_signals.orchestration.jobs import PythonJob, SparkJob
+from content_signals.orchestration.landing import LandingSensor
+from content_signals.orchestration.retry import ExitCodePolicy
+from content_signals.settings import PROJECT
+
+SERVED = [table.table for table in catalog().tables if table.serve]
+EXPECTED = {
+    "ingest_sources",
+    "rebuild_signals",
+    "maintain_lake",
+    *(f"build_{table.table}" for table in catalog().tables),
+    *(f"publish_{table}" for table in SERVED),
+}
+
+
+def outlet_names(task: Any) -> set[str]:
+    return {asset.name for asset in task.outlets}
+
+
+def scheduled_by(dag: Any) -> str:
+    """The one asset a DAG listens to."""
+    assert isinstance(dag.timetable, PartitionedAssetTimetable)
+    assert isinstance(dag.timetable.asset_condition, Asset)
+    return str(dag.timetable.asset_condition.name)
+
+
+def test_every_dag_is_there_and_none_fails_to_import(bag: Any) -> None:
+    assert bag.import_errors == {}
+    assert set(bag.dags) == EXPECTED
+
+
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED))
+def test_dag_says_what_it_is(bag: Any, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+    assert "content-signals" in dag.tags
+    assert len(dag.tags) > 1
+    assert dag.description
+    assert "### When" in dag.doc_md
+    assert "By hand" in dag.doc_md
+    assert "TABLE" not in dag.doc_md, "a placeholder was left in the page"
+    assert not dag.catchup
+    assert dag.max_active_runs >= 1
+    DagSerialization.to_dict(dag)
+
+
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED))
+def test_fields_of_the_form_explain_themselves(bag: Any, dag_id: str) -> None:
+    params = bag.dags[dag_id].params
+    for name in params:
+        field = params.get_param(name)
+        assert field.schema.get("title"), name
+        assert field.description, name
+        if name in ("day", "from", "to"):
+            assert field.schema["format"] == "date", name
+
+
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED))
+def test_tasks_are_owned_limited_and_retried_by_exit_code(bag: Any, dag_id: str) -> None:
+    owners = {contract.owner for contract in (*catalog().sources, *catalog().tables)} | {"content-signals"}
+    for task in bag.dags[dag_id].tasks:
+        assert task.owner in owners, task.task_id
+        assert task.retries > 0, task.task_id
+        assert isinstance(task.retry_policy, ExitCodePolicy), task.task_id
+        assert task.execution_timeout, task.task_id
+        assert task.on_failure_callback, task.task_id
+
+
+def test_only_one_spark_driver_at_a_time(bag: Any) -> None:
+    tasks = [task for dag in bag.dags.values() for task in dag.tasks]
+    assert {task.pool for task in tasks if isinstance(task, SparkJob)} == {"spark"}
+    assert {task.pool for task in tasks if not isinstance(task, SparkJob)} == {"default_pool"}
+
+
+def test_no_secret_is_among_the_rendered_fields(bag: Any) -> None:
+    for dag in bag.dags.values():
+        for task in dag.tasks:
+            if isinstance(task, SparkJob):
+                assert not [name for name in task.env_vars if name.startswith("CONTENT_SIGNALS_")]
+
+
+def test_ingest_runs_at_midnight_for_the_day_before(bag: Any) -> None:
+    dag = bag.dags["ingest_sources"]
+    assert isinstance(dag.timetable, CronPartitionTimetable)
+    assert (dag.timetable.expression, dag.timetable.run_offset) == ("0 0 * * *", -1)
+    assert dag.max_active_runs > 1, "other days must go on while one waits"
+
+
+def test_ingest_waits_ingests_announces_for_each_source(bag: Any) -> None:
+    dag = bag.dags["ingest_sources"]
+    for source in catalog().sources:
+        wait, ingest, announce = (dag.get_task(f"{source.table}.{name}") for name in ("wait", "ingest", "announce"))
+        assert isinstance(wait, LandingSensor)
+        assert wait.reschedule, "a waiting sensor holds no slot"
+        assert wait.downstream_task_ids == {ingest.task_id}
+        assert ingest.downstream_task_ids == {announce.task_id}
+        assert outlet_names(announce) == {source.table}
+        assert {wait.owner, ingest.owner, announce.owner} == {source.owner}
+
+
+@pytest.mark.parametrize("table", catalog().tables, ids=lambda table: table.table)
+def test_build_listens_to_the_driver_alone(bag: Any, table: Any) -> None:
+    dag = bag.dags[f"build_{table.table}"]
+    assert scheduled_by(dag) == table.driver.table
+    assert [task.task_id for task in dag.topological_sort()] == ["extract", "validate", "promote", "announce"]
+    assert isinstance(dag.get_task("promote"), PythonJob), "promote needs no JVM"
+    expected = {table.table} | ({f"{table.table}/publish"} if table.serve else set())
+    assert outlet_names(dag.get_task("announce")) == expected
+    assert dag.doc_md.startswith(f"Build {table.table}")
+
+
+@pytest.mark.parametrize("table", SERVED)
+def test_publish_listens_to_an_asset_of_its_own(bag: Any, table: str) -> None:
+    dag = bag.dags[f"publish_{table}"]
+    assert scheduled_by(dag) == f"{table}/publish"
+    assert dag.max_active_runs == 1
+
+
+def test_rebuild_announces_to_publishing_alone(bag: Any) -> None:
+    dag = bag.dags["rebuild_signals"]
+    assert dag.schedule is None
+    announced = set().union(*(outlet_names(task) for task in dag.tasks))
+    assert announced == {f"{table}/publish" for table in SERVED}
+
+
+def test_extract_keeps_trying_until_the_day_is_late(bag: Any) -> None:
+    from content_signals.orchestration.retry import delay
+
+    for table in catalog().tables:
+        retries = bag.dags[f"build_{table.table}"].get_task("extract").retries
+        waited = sum((delay(number) for number in range(1, retries + 1)), timedelta())
+        assert table.fresh_within <= waited < table.fresh_within + timedelta(hours=2)
+
+
+def test_parsing_is_cheap_and_imports_no_engine() -> None:
+    """In a process of its own, because this one has imported everything already."""
+    program = """
+import json, sys, time
+import airflow.sdk
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG, Asset, BaseOperator, BaseSensorOperator, CronPartitionTimetable, CronTriggerTimetable
+from airflow.sdk import ObjectStoragePath, Param, PartitionedAssetTimetable, RetryPolicy, TaskGroup, task
+before = time.process_time()
+bag = DagBag(dag_folder="dags")
+spent = time.process_time() - before
+heavy = {"pyspark", "great_expectations", "feast", "pandas", "pyarrow", "deltalake", "duckdb", "numpy"}
+print(json.dumps([spent, sorted(heavy & set(sys.modules)), len(bag.dags)]))
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    spent, heavy, found = json.loads(done.stdout.splitlines()[-1])
+    assert heavy == []
+    assert found == len(EXPECTED)
+    assert spent < 1.0
