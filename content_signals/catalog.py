@@ -24,7 +24,9 @@ class Catalog:
         self._by_name: dict[str, Source | Table] = {}
         for contract in contracts:
             if contract.table in self._by_name:
-                raise ContractError(f"table {contract.table} is declared twice", next_step="give one of them a new version")
+                raise ContractError(
+                    f"table {contract.table} is declared twice", next_step="give one of them a new version"
+                )
             self._by_name[contract.table] = contract
         self._order = self._topological_order()
 

@@ -115,7 +115,9 @@ class Windowed:
         needs_column = self.op not in ("count", "days_since")
         _require(_NAME.fullmatch(self.name) is not None, f"{self.name!r} is not a column name (a-z, 0-9, _)")
         _require(self.days >= 1, f"{self.name}: a window has at least one day, not {self.days}")
-        _require(bool(self.column) == needs_column, f"{self.name}: op {self.op} takes {'a' if needs_column else 'no'} column")
+        _require(
+            bool(self.column) == needs_column, f"{self.name}: op {self.op} takes {'a' if needs_column else 'no'} column"
+        )
         _require(self.half_life_days is None or self.op in ("count", "sum"), f"{self.name}: only count and sum decay")
         _require(self.half_life_days is None or self.half_life_days > 0, f"{self.name}: a half-life is positive")
         _require(not self.order_by or self.op == "last", f"{self.name}: order_by goes with op last")
@@ -286,7 +288,9 @@ class Table:
         _require(bool(self.keys), f"{self.table}: give an entity or a key")
         _require(not self.serve or len(self.keys) == 1, f"{self.table}: a served table has one key, not {self.keys}")
         _require(not self.serve or self.entity is not None, f"{self.table}: a served table has an entity")
-        _require(bool(self.computed) or self.keep_days > 0, f"{self.table}: no Computed column and no keep_days: no rows")
+        _require(
+            bool(self.computed) or self.keep_days > 0, f"{self.table}: no Computed column and no keep_days: no rows"
+        )
         return self
 
 

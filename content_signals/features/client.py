@@ -31,7 +31,9 @@ class Value:
     valid_from: datetime | None
 
 
-def online(store: FeatureStore, catalog: Catalog, service: str, keys: Sequence[str], as_of: datetime) -> dict[str, list[Value]]:
+def online(
+    store: FeatureStore, catalog: Catalog, service: str, keys: Sequence[str], as_of: datetime
+) -> dict[str, list[Value]]:
     """Values of a service online, judged for freshness at `as_of`: key -> values in the service's order.
 
     Raises:
@@ -53,7 +55,11 @@ def online(store: FeatureStore, catalog: Catalog, service: str, keys: Sequence[s
         for row, key in enumerate(keys):
             seconds = proto.results[position].event_timestamps[row].ToDatetime(tzinfo=UTC)
             values[key].append(_value(f"{view}:{feature}", columns[name][row], seconds, alive, as_of))
-    return values
+    order = {
+        f"{p.name}:{f.name}": n
+        for n, (p, f) in enumerate((p, f) for p in found.feature_view_projections for f in p.features)
+    }
+    return {key: sorted(found_values, key=lambda v: order[v.feature]) for key, found_values in values.items()}
 
 
 def offline(store: FeatureStore, service: str, keys: Sequence[str], as_of: datetime) -> dict[str, dict[str, Any]]:

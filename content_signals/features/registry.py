@@ -31,5 +31,3 @@ def register(store: FeatureStore) -> list[str]:
     every = [*definitions.families.values(), *own]
     store.apply([*definitions.entities.values(), *definitions.views.values(), *every])
     return sorted(service.name for service in every)
-
-

@@ -51,7 +51,9 @@ def time_to_live(table: Table) -> timedelta:
 
 
 def _entity(entity: Entity) -> FeastEntity:
-    return FeastEntity(name=entity.name, join_keys=[entity.join_key], value_type=ValueType.STRING, description=entity.about)
+    return FeastEntity(
+        name=entity.name, join_keys=[entity.join_key], value_type=ValueType.STRING, description=entity.about
+    )
 
 
 def _view(table: Table, catalog: Catalog, lake: Lake, entities: dict[str, FeastEntity]) -> FeatureView:

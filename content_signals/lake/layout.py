@@ -1,7 +1,7 @@
 """Where things lie in the lake.
 
-    <lake>/{sources,signals,quarantine}/<table>                        Delta tables, partitioned by ds
-    <lake>/_runs/<table>/<day>/<run_id>/{stage,verdict,receipt}.json   what a run staged, how it was judged, what became of it
+<lake>/{sources,signals,quarantine}/<table>                        Delta tables, partitioned by ds
+<lake>/_runs/<table>/<day>/<run_id>/{stage,verdict,receipt}.json   what a run staged, how it was judged, what became of it
 """
 
 from __future__ import annotations
@@ -86,5 +86,7 @@ def start_run(run_id: str | None = None) -> Run:
     if run_id is None:
         run_id = f"manual-{now:%Y%m%dt%H%M%S}-{hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:6]}"
     if not _RUN_ID.fullmatch(run_id):
-        raise UsageError(f"run id {run_id!r} is not of the form [a-z0-9-]{{8,64}}", next_step="leave --run-id out, or mend it")
+        raise UsageError(
+            f"run id {run_id!r} is not of the form [a-z0-9-]{{8,64}}", next_step="leave --run-id out, or mend it"
+        )
     return Run(run_id, fence, now)

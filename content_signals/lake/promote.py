@@ -84,7 +84,9 @@ def promote(
             _commit(delta, table, stage, day, adds)
         except (CommitFailedError, DeltaError) as error:
             if attempt == _TRIES - 1:
-                raise Temporary(f"{table.name} {day}: could not commit: {error}", next_step="promote the day again") from error
+                raise Temporary(
+                    f"{table.name} {day}: could not commit: {error}", next_step="promote the day again"
+                ) from error
             time.sleep(0.05 * 2**attempt)
             continue
         return Promotion(table.name, stage.day, stage.run_id, stage.rows, delta.version(), already=False)
@@ -110,7 +112,9 @@ def _add_actions(table: LakeTable, stage: Stage) -> list[AddAction]:
     with ThreadPoolExecutor(max_workers=8) as pool:
         footers = list(pool.map(lambda f: footer_statistics(f"{table.path}/{f.path}"), stage.files))
     if sum(rows for rows, _ in footers) != stage.rows:
-        raise Refused(f"{table.name} {stage.day}: the files hold {sum(r for r, _ in footers)} rows, the stage says {stage.rows}")
+        raise Refused(
+            f"{table.name} {stage.day}: the files hold {sum(r for r, _ in footers)} rows, the stage says {stage.rows}"
+        )
     actions = []
     for file, (_, statistics) in zip(stage.files, footers, strict=True):
         size = _size(f"{table.path}/{file.path}")

@@ -26,7 +26,9 @@ def read_days(spark: SparkSession, snapshot: Snapshot, days: Iterable[date] | No
         Temporary: when the table does not exist yet.
     """
     if snapshot.schema_json is None:
-        raise Temporary(f"{snapshot.table.name}: no day has been promoted yet", next_step="build it, then run this again")
+        raise Temporary(
+            f"{snapshot.table.name}: no day has been promoted yet", next_step="build it, then run this again"
+        )
     schema = StructType.fromJson(json.loads(snapshot.schema_json))
     return read_files(spark, schema, snapshot.files(days))
 

@@ -42,11 +42,7 @@ class Snapshot:
     def files(self, days: Iterable[date] | None = None) -> list[str]:
         """Absolute paths of the files of some days, or of all."""
         wanted = None if days is None else {str(day) for day in days}
-        return [
-            f"{self.table.path}/{path}"
-            for path, day in self._adds
-            if wanted is None or day in wanted
-        ]
+        return [f"{self.table.path}/{path}" for path, day in self._adds if wanted is None or day in wanted]
 
     def relative_files(self, day: date) -> set[str]:
         """Paths of the day's files below the table's folder."""

@@ -58,20 +58,22 @@ class Stage:
 
 
 def write_stage(
-    table: LakeTable, frame: DataFrame, days: Sequence[date], run: Run, inputs: Mapping[date, Inputs], keys: Sequence[str]
+    table: LakeTable,
+    frame: DataFrame,
+    days: Sequence[date],
+    run: Run,
+    inputs: Mapping[date, Inputs],
+    keys: Sequence[str],
 ) -> list[Stage]:
     """Write a frame with a `ds` column as staged files, one Stage for each of `days`, an empty day included.
 
     Rows of a day lie in few files, sorted by key, so that readers can skip.
     """
     folder = f"{table.path}/data/{run.folder}"
-    schema_json = json.dumps({**(schema := frame.schema.jsonValue()), "fields": [{**f, "nullable": True} for f in schema["fields"]]})
-    (
-        frame.hint("rebalance", DAY)
-        .sortWithinPartitions(DAY, *keys)
-        .write.partitionBy(DAY)
-        .parquet(folder)
+    schema_json = json.dumps(
+        {**(schema := frame.schema.jsonValue()), "fields": [{**f, "nullable": True} for f in schema["fields"]]}
     )
+    (frame.hint("rebalance", DAY).sortWithinPartitions(DAY, *keys).write.partitionBy(DAY).parquet(folder))
     digests = _digests(frame, folder)
     stages = []
     for day in days:
@@ -81,8 +83,10 @@ def write_stage(
             if info.base_name.endswith(".parquet")
         )
         rows, digest = digests.get(day, (0, "0-0"))
-        stage = Stage(table.name, str(day), run.run_id, run.fence, rows, digest, files, schema_json, inputs.get(day, {}))
-        _record(table, stage)
+        stage = Stage(
+            table.name, str(day), run.run_id, run.fence, rows, digest, files, schema_json, inputs.get(day, {})
+        )
+        write_stage_record(table, stage)
         stages.append(stage)
     return stages
 
@@ -106,7 +110,8 @@ def read_stage(table: LakeTable, day: date, run_id: str | None = None) -> Stage:
     return max(stages, key=lambda stage: stage.fence)
 
 
-def _record(table: LakeTable, stage: Stage) -> None:
+def write_stage_record(table: LakeTable, stage: Stage) -> None:
+    """Keep the stage for its run. An older attempt of the run stands down."""
     path = f"{table.run_folder(date.fromisoformat(stage.day), stage.run_id)}/stage.json"
     known = read_json(path)
     if known and known["fence"] > stage.fence:

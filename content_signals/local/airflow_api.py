@@ -99,8 +99,16 @@ class AirflowApi:
         body = {"logical_date": None, "conf": dict(conf or {}), "partition_key": partition_key}
         return str(self.call("POST", f"/dags/{quote(dag_id)}/dagRuns", body)["dag_run_id"])
 
-    def backfill(self, dag_id: str, first: date, last: date, *, reprocess: str = "completed") -> int:
-        """Run a DAG for every day from `first` to `last`; the backfill's id.
+    def backfill(
+        self,
+        dag_id: str,
+        first: date,
+        last: date,
+        *,
+        conf: Mapping[str, Any] | None = None,
+        reprocess: str = "completed",
+    ) -> int:
+        """Run a DAG for every day from `first` to `last`, with the form filled as `conf` says; the backfill's id.
 
         `reprocess` says which days that have a run already get another: none, failed, or completed (all).
         """
@@ -108,6 +116,7 @@ class AirflowApi:
             "dag_id": dag_id,
             "from_date": f"{first}T00:00:00Z",
             "to_date": f"{last}T00:00:00Z",
+            "dag_run_conf": dict(conf or {}),
             "reprocess_behavior": reprocess,
             "max_active_runs": 4,
         }

@@ -23,7 +23,7 @@ def features_service(settings: Settings) -> Service:
     url = features_url(settings)
     program = Path(sys.prefix) / "bin" / "feast"
     folder = Path(settings.var) / "features"
-    words = [str(program), "-c", str(REPO), "serve", "-h", LOOPBACK, "-p", str(settings.features_port)]
+    words = [str(program), "-c", str(REPO), "serve", "-h", LOOPBACK, "-p", str(settings.features_port), "-r", "5"]
     # feature_store.yaml takes its places from the environment.
     own = {**feast_environment(settings), "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
     environment = {**os.environ, **own}

@@ -29,13 +29,10 @@ from content_signals.local import landing_words as words
 
 HEADER = ("date", "playlist", "position", "track_id")
 KINDS = ("position not an integer", "position below 1", "empty track_id", "date of another day", "field missing")
+_STRINGS = ("title", "artists", "album_id", "length")
 CATALOGUE_SCHEMA = pa.schema(
-    [
-        pa.field("track_id", pa.string(), nullable=False),
-        *(pa.field(name, pa.string()) for name in ("title", "artists", "album_id", "length")),
-        pa.field("first_seen", pa.date32()),
-    ]
-)
+    [pa.field("track_id", pa.string(), nullable=False)] + [pa.field(name, pa.string()) for name in _STRINGS]
+).append(pa.field("first_seen", pa.date32()))
 
 Row = tuple[str, ...]
 Ids = npt.NDArray[np.int64]
@@ -179,7 +176,7 @@ def generate_landing(
     daily.mkdir(parents=True, exist_ok=True)
     pq.write_table(catalogue, folder / "playlists" / "tracks.parquet")
 
-    ids = catalogue["track_id"].to_pylist()
+    ids = [str(track_id) for track_id in catalogue["track_id"].to_pylist()]
     first_seen = catalogue["first_seen"].to_numpy()
     missing = _missing_days(wanted, rates.missing_day)
     names = _playlist_names(playlists)

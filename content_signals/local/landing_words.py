@@ -87,12 +87,12 @@ LANGUAGES: dict[str, Language] = {
 NUMBERS = ("17", "1999", "7/11", "24 / 7", "10%", "222")
 
 FIRST_NAMES = _words(
-    "Ada Bruno Chiara Dario Elin Farid Greta Hugo Inés Jonas Kaya Lior Mina Noor Otto Paloma Quinn Rosa Søren Tala Ulla "
-    "Vera Wim Xenia Yara Zoë Ísold Łukasz Žofie 유나 さくら Анна"
+    "Ada Bruno Chiara Dario Elin Farid Greta Hugo Inés Jonas Kaya Lior Mina Noor Otto Paloma Quinn Rosa Søren Tala "
+    "Ulla Vera Wim Xenia Yara Zoë Ísold Łukasz Žofie 유나 さくら Анна"
 )
 LAST_NAMES = _words(
-    "Abara Bergen Castel Doria Eklund Farrow Gallo Hartog Ibsen Juarez Kovač Lindqvist Moreau Nakata Okafor Petrov Quist "
-    "Rinaldi Sandoval Tanaka Ueda Vasquez Weiss Yilmaz Zeman"
+    "Abara Bergen Castel Doria Eklund Farrow Gallo Hartog Ibsen Juarez Kovač Lindqvist Moreau Nakata Okafor Petrov "
+    "Quist Rinaldi Sandoval Tanaka Ueda Vasquez Weiss Yilmaz Zeman"
 )
 BANDS = _words(
     "Lanterns Tidewater Copper_Foxes Night_Ferry The_Paper_Mills The_Long_Coats Salt_&_Cedar Au/Rora K$Y M.O.S.S. "
@@ -101,10 +101,10 @@ BANDS = _words(
 
 # Commas, quotes, backslashes, a trailing backslash and many scripts: what a CSV parser trips over.
 PLAYLISTS = (
-    "Morning, Slowly", 'The "Big" Room', "AC\\DC Garage", "Low Light\\", '"Quoted"', "Rock 'n' Roll, Mostly", "C:\\Chill\\Out",
-    'Say "Hi", Then \\ Go', "Ação, Café & Saudade", "夜のドライブ", "출근길", "Вечер пятницы", "ليالي هادئة", "शाम की धुन",
-    "ฝนตก", "לילה טוב", "Ελληνικά, Τώρα", "失眠電台", "Fêtes d'été", "Über den Wolken", "100% Beats; No Talk", "#throwback",
-    "A.M. Focus", "Piano | Rain", "🔥 Now", "Łagodnie", "Ísland á nóttunni",
+    "Morning, Slowly", 'The "Big" Room', "AC\\DC Garage", "Low Light\\", '"Quoted"', "Rock 'n' Roll, Mostly",
+    "C:\\Chill\\Out", 'Say "Hi", Then \\ Go', "Ação, Café & Saudade", "夜のドライブ", "출근길", "Вечер пятницы",
+    "ليالي هادئة", "शाम की धुन", "ฝนตก", "לילה טוב", "Ελληνικά, Τώρα", "失眠電台", "Fêtes d'été", "Über den Wolken",
+    "100% Beats; No Talk", "#throwback", "A.M. Focus", "Piano | Rain", "🔥 Now", "Łagodnie", "Ísland á nóttunni",
 )  # fmt: skip
 MOODS = _words("Calm Bright Deep Late Early Lost Warm Heavy Gentle Fresh")
 PLACES = _words("Kitchen Highway Library Rooftop Garage Harbour Attic Studio Garden Basement")

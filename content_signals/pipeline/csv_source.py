@@ -54,8 +54,14 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
     aside = (
         parsed.where(bad)
         .join(where, on=[FILE, BLOCK], how="inner")
-        .select(DAY, F.regexp_replace(FILE, "^file:/+", "/").alias("file"), number(parsed, where).alias("line_number"),
-                F.col(RAW).alias("raw"), F.col("_reason").alias("reason"), *_hints(parsed))
+        .select(
+            DAY,
+            F.regexp_replace(FILE, "^file:/+", "/").alias("file"),
+            number(parsed, where).alias("line_number"),
+            F.col(RAW).alias("raw"),
+            F.col("_reason").alias("reason"),
+            *_hints(parsed),
+        )
         .where("line_number > 1")
     )
     return Parsed(family(source).complete(parsed.where(~bad), aside), aside, lines, malformed)

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, RUN_ID, Input, Table
 from content_signals.errors import ContractError
+from content_signals.lake.layout import Lake
 from content_signals.lake.read import read_days
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Inputs, Stage, write_stage
@@ -39,15 +40,15 @@ def extract(context: Context, spark: SparkSession, table: Table, days: Sequence[
     for day, reason in extracted.waiting.items():
         context.say(f"{table.table} {day}: skipped, {reason}")
     current = Snapshot(context.lake.of(table))
-    stamped = _stamped(context, spark, table, extracted, current)
-    stages = write_stage(context.lake.of(table), stamped, extracted.days, context.run, extracted.inputs, table.keys)
+    rows = stamped(context, spark, table, extracted, current)
+    stages = write_stage(context.lake.of(table), rows, extracted.days, context.run, extracted.inputs, table.keys)
     return _outcome(context, table, stages, extracted)
 
 
 def signals_of(
-    context: Context, spark: SparkSession, table: Table, days: Sequence[date], *, keep_tiles: bool = True
+    context: Context, spark: SparkSession, table: Table, days: Sequence[date], scratch: Lake | None = None
 ) -> Extracted:
-    """`ds`, keys and signals of those of `days` that can be built. Lazy, except for the tiles."""
+    """`ds`, keys and signals of those of `days` that can be built. Lazy, except for the tiles (see `current_tiles`)."""
     snapshots = Snapshots(context.lake, context.catalog)
     ready, waiting = buildable(table, days, snapshots)
     previous: dict[str, dict[date, set[date]]] = {}
@@ -59,7 +60,7 @@ def signals_of(
     if not table.windowed:
         assert computed is not None
         return Extracted(computed.select(DAY, *table.keys, *table.values), ready, inputs, waiting)
-    tiles = current_tiles(context, spark, table, ready, snapshots, keep=keep_tiles)
+    tiles = current_tiles(context, spark, table, ready, snapshots, scratch)
     return Extracted(_joined(table, computed, tiles, ready), ready, inputs, waiting)
 
 
@@ -80,7 +81,11 @@ def _joined(table: Table, computed: DataFrame | None, tiles: DataFrame, days: Se
 
 
 def _computed(
-    spark: SparkSession, table: Table, days: Sequence[date], snapshots: Snapshots, previous: Mapping[str, Mapping[date, set[date]]]
+    spark: SparkSession,
+    table: Table,
+    days: Sequence[date],
+    snapshots: Snapshots,
+    previous: Mapping[str, Mapping[date, set[date]]],
 ) -> DataFrame:
     """What the family's `compute` makes of the inputs, its columns checked against the contract."""
     frames = {}
@@ -124,7 +129,7 @@ def _previous_days(spark: SparkSession, snapshot: Snapshot, read: Input, days: S
     return found
 
 
-def _stamped(context: Context, spark: SparkSession, table: Table, extracted: Extracted, current: Snapshot) -> DataFrame:
+def stamped(context: Context, spark: SparkSession, table: Table, extracted: Extracted, current: Snapshot) -> DataFrame:
     """The signals with `event_ts`, `computed_at` and `run_id`. A row that says what it said before keeps its `computed_at`."""
     signals = extracted.signals
     rebuilt = sorted(set(extracted.days) & set(current.days))
@@ -133,7 +138,9 @@ def _stamped(context: Context, spark: SparkSession, table: Table, extracted: Ext
         known = read_days(spark, current, rebuilt)
         same = [name for name in (DAY, *table.keys, *table.values) if name in known.columns]
         if len(same) == 1 + len(table.keys) + len(table.values):  # a new column makes every row a new one
-            before = known.select(*[F.col(n).alias(f"_was_{n}") for n in same], F.col(COMPUTED_AT).alias("_was_computed_at"))
+            before = known.select(
+                *[F.col(n).alias(f"_was_{n}") for n in same], F.col(COMPUTED_AT).alias("_was_computed_at")
+            )
             equal = [F.col(n).eqNullSafe(F.col(f"_was_{n}")) for n in same]
             signals = signals.join(before, on=equal, how="left")
             now = F.coalesce(F.col("_was_computed_at"), now)
@@ -149,6 +156,9 @@ def _stamped(context: Context, spark: SparkSession, table: Table, extracted: Ext
 
 def _outcome(context: Context, table: Table, stages: Sequence[Stage], extracted: Extracted) -> Outcome:
     outcome = Outcome(days=extracted.days, skipped=dict(extracted.waiting))
+    # A digest begins with the number of rows it was taken over.
+    own = (made_from[table.driver.table].get(str(day)) for day, made_from in extracted.inputs.items())
+    outcome.rows_in = sum(int(digest.split("-")[0], 16) for digest in own if digest)
     for stage in stages:
         context.say(f"{table.table} {stage.day}: {stage.rows} rows staged in {len(stage.files)} files")
         outcome.rows_out += stage.rows

@@ -41,7 +41,9 @@ def ingest(context: Context, spark: SparkSession, source: Source, days: Sequence
     for day, reason in outcome.skipped.items():
         context.say(f"{source.table} {day}: {reason.split(';')[0]}")
     if not files and not outcome.failed:
-        raise NotLanded(f"{source.table}: no day from {days[0]} to {days[-1]} has landed", next_step="deliver the files")
+        raise NotLanded(
+            f"{source.table}: no day from {days[0]} to {days[-1]} has landed", next_step="deliver the files"
+        )
     if files:
         _ingest_together(context, spark, source, files, outcome)
     return outcome
@@ -88,8 +90,17 @@ def _parse(spark: SparkSession, source: Source, files: dict[date, LandingFile]) 
         return _reader(source).parse(spark, source, {day: f.path for day, f in files.items()})
     except Exception as error:
         # Spark wraps what its readers throw; these are what a damaged file makes them throw.
-        signs = ("EOFException", "ZipException", "Unexpected end of input stream", "incorrect header check", "not a gzip file",
-                 "invalid", "FAILED_READ_FILE", "CANNOT_READ_FILE", "is not a Parquet file")
+        signs = (
+            "EOFException",
+            "ZipException",
+            "Unexpected end of input stream",
+            "incorrect header check",
+            "not a gzip file",
+            "invalid",
+            "FAILED_READ_FILE",
+            "CANNOT_READ_FILE",
+            "is not a Parquet file",
+        )
         if not any(sign in str(error) for sign in signs):
             raise
         first = next(iter(files.values()))
@@ -117,7 +128,9 @@ def _quarantine(context: Context, source: Source, parsed: Parsed, days: Sequence
     if not touched:
         return
     aside = parsed.aside.where(F.col(DAY).isin(*touched)).withColumn(RUN_ID, F.lit(context.run.run_id))
-    for stage in write_stage(table, aside.select(*QUARANTINE_COLUMNS, RUN_ID, DAY), touched, context.run, {}, ["file", "line_number"]):
+    for stage in write_stage(
+        table, aside.select(*QUARANTINE_COLUMNS, RUN_ID, DAY), touched, context.run, {}, ["file", "line_number"]
+    ):
         promote(table, stage, stage.files)
 
 
@@ -130,7 +143,9 @@ def _count(context: Context, source: Source, stage: Stage, parsed: Parsed, outco
     outcome.rows_out += stage.rows
     outcome.quarantined += malformed
     outcome.details["duplicates"] = int(str(outcome.details.get("duplicates", 0))) + duplicates
-    context.say(f"{source.table} {day}: {lines} rows, {malformed} set aside, {duplicates} exact duplicates dropped, {stage.rows} promoted")
+    context.say(
+        f"{source.table} {day}: {lines} rows, {malformed} set aside, {duplicates} exact duplicates dropped, {stage.rows} promoted"
+    )
 
 
 class _Reader(Protocol):

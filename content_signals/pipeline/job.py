@@ -31,12 +31,22 @@ def parser(description: str | None, *, subject: str | None = "table", days: bool
     """Arguments of a job: `--table` or `--source`, a day or a range, settings and run id."""
     made = _Parser(description=description, allow_abbrev=False)
     if subject:
-        made.add_argument(f"--{subject}", required=True, metavar="NAME", help=f"the {subject}, with its version or without (the newest)")
+        made.add_argument(
+            f"--{subject}",
+            required=True,
+            metavar="NAME",
+            help=f"the {subject}, with its version or without (the newest)",
+        )
+    made.set_defaults(days_optional=False)
     if days:
         made.add_argument("--day", metavar="YYYY-MM-DD", help="the day")
-        made.add_argument("--from", dest="first", metavar="YYYY-MM-DD", help="first day of a range, built in one application")
+        made.add_argument(
+            "--from", dest="first", metavar="YYYY-MM-DD", help="first day of a range, built in one application"
+        )
         made.add_argument("--to", dest="last", metavar="YYYY-MM-DD", help="last day of the range")
-    made.add_argument("--settings", metavar="FILE", help="settings file; default: CONTENT_SIGNALS_SETTINGS, else conf/local.toml")
+    made.add_argument(
+        "--settings", metavar="FILE", help="settings file; default: CONTENT_SIGNALS_SETTINGS, else conf/local.toml"
+    )
     made.add_argument("--run-id", metavar="ID", help="[a-z0-9-]{8,64}; names the run's files, a retry keeps it")
     return made
 
@@ -49,8 +59,12 @@ def run(name: str, arguments: argparse.ArgumentParser, work: Work, argv: Sequenc
     try:
         given = arguments.parse_args(argv)
         days = days_of(given)
-        result.update(table=getattr(given, "table", None) or getattr(given, "source", None), days=[str(day) for day in days])
-        context = Context(settings := load_settings(given.settings), Lake(settings.lake), catalog(), start_run(given.run_id), say)
+        result.update(
+            table=getattr(given, "table", None) or getattr(given, "source", None), days=[str(day) for day in days]
+        )
+        context = Context(
+            settings := load_settings(given.settings), Lake(settings.lake), catalog(), start_run(given.run_id), say
+        )
         result["run_id"] = context.run.run_id
         outcome = work(context, given, days)
         code = outcome.exit_code
@@ -91,6 +105,8 @@ def days_of(given: argparse.Namespace) -> list[date]:
         days = [parse_day(given.day)]
     elif given.first is not None and given.last is not None:
         days = day_range(parse_day(given.first), parse_day(given.last))
+    elif given.days_optional and given.first is None and given.last is None:
+        return []
     else:
         raise UsageError("no day given", next_step="--day YYYY-MM-DD, or --from and --to")
     check_not_future(days, datetime.now(UTC))
@@ -112,5 +128,3 @@ def _summary(outcome: Outcome) -> dict[str, object]:
         summary["failed"] = {str(day): error.what for day, error in outcome.failed.items()}
         summary["error"] = next(iter(outcome.failed.values())).what
     return summary
-
-

@@ -24,14 +24,20 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
     """Parse the file once and hand each day what it holds of it; a malformed row counts on every day."""
     path = next(iter(files.values()))
     raw = spark.read.parquet(path)
-    numbered = raw.select(*source.values, F.to_json(F.struct(*raw.columns)).alias("raw"), F.col("_metadata.row_index").alias("row"))
+    numbered = raw.select(
+        *source.values, F.to_json(F.struct(*raw.columns)).alias("raw"), F.col("_metadata.row_index").alias("row")
+    )
     parsed = family(source).parse(numbered)
     bad = F.col("_reason").isNotNull()
     malformed = parsed.where(bad).count()
     every_day = F.explode(F.array(*[F.lit(day) for day in files])).alias(DAY)
     rows = parsed.where(~bad).select(*source.values, every_day).where(F.col("first_seen") <= F.col(DAY))
     aside = parsed.where(bad).select(
-        every_day, F.lit(path).alias("file"), (F.col("row") + 1).alias("line_number"), "raw", F.col("_reason").alias("reason")
+        every_day,
+        F.lit(path).alias("file"),
+        (F.col("row") + 1).alias("line_number"),
+        "raw",
+        F.col("_reason").alias("reason"),
     )
     good = {row[DAY]: row["count"] for row in rows.groupBy(DAY).count().collect()}
     return Parsed(rows, aside, {day: good.get(day, 0) + malformed for day in files}, dict.fromkeys(files, malformed))

@@ -37,7 +37,9 @@ def promote_days(context: Context, table: Table, days: Sequence[date], run_id: s
         how = "was promoted already" if promotion.already else f"promoted as version {promotion.version}"
         context.say(f"{table.table} {day}: {promotion.rows} rows, {how}")
     if not outcome.days and not outcome.failed:
-        raise NotLanded(f"{table.table}: no day from {days[0]} to {days[-1]} is staged", next_step="extract_signals first")
+        raise NotLanded(
+            f"{table.table}: no day from {days[0]} to {days[-1]} is staged", next_step="extract_signals first"
+        )
     outcome.paths.append(lake_table.path)
     return outcome
 

@@ -11,8 +11,9 @@ from content_signals.errors import NotLanded, UsageError
 from content_signals.features.publish import Written, publish_files
 from content_signals.features.registry import register
 from content_signals.features.store import feature_store, online_client
-from content_signals.lake.files import list_folder, read_json, write_json
+from content_signals.lake.files import write_json
 from content_signals.lake.layout import LakeTable
+from content_signals.lake.receipt import published_day
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage
 from content_signals.pipeline.context import Context, Outcome
@@ -24,7 +25,9 @@ def publish(context: Context, table: Table, days: Sequence[date]) -> Outcome:
     A day older than the one that is served already is left alone: its keys would come back to life.
     """
     if not table.serve:
-        raise UsageError(f"{table.table} only feeds other tables; it is not served", next_step="publish a table with serve=True")
+        raise UsageError(
+            f"{table.table} only feeds other tables; it is not served", next_step="publish a table with serve=True"
+        )
     lake_table = context.lake.of(table)
     snapshot = Snapshot(lake_table)
     promoted = [day for day in days if day in set(snapshot.days)]
@@ -86,15 +89,6 @@ def _receipt(table: LakeTable, stage: Stage, written: Written, context: Context)
     return path
 
 
-def last_published(table: LakeTable) -> date | None:
-    """The newest day with a receipt."""
-    for folder in reversed(list_folder(table.runs)):
-        for run in list_folder(f"{table.runs}/{folder.base_name}"):
-            if read_json(f"{table.runs}/{folder.base_name}/{run.base_name}/receipt.json"):
-                return date.fromisoformat(folder.base_name)
-    return None
-
-
 def _published_after(table: LakeTable, day: date) -> date | None:
-    newest = last_published(table)
+    newest = published_day(table)
     return newest if newest and newest > day else None

@@ -8,14 +8,14 @@ has landed, not on what was built when.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from content_signals.contract import Input, Table
-from content_signals.lake.layout import LakeTable
+from content_signals.lake.layout import Lake, LakeTable
 from content_signals.lake.promote import promote
 from content_signals.lake.read import read_days, read_files
 from content_signals.lake.snapshot import Snapshot
@@ -26,12 +26,17 @@ from content_signals.windows import partial_columns, tile
 
 
 def current_tiles(
-    context: Context, spark: SparkSession, table: Table, days: Sequence[date], snapshots: Snapshots, *, keep: bool = True
+    context: Context,
+    spark: SparkSession,
+    table: Table,
+    days: Sequence[date],
+    snapshots: Snapshots,
+    scratch: Lake | None = None,
 ) -> DataFrame:
     """Tiles of every day in the windows of `days`, made where they are missing or out of date.
 
     Args:
-        keep: commit what is made; otherwise it is only staged, for `try`.
+        scratch: where what is made is staged, and left, when it must not enter the lake.
     """
     kept = context.lake.tiles(table)
     snapshot = Snapshot(kept)
@@ -39,33 +44,35 @@ def current_tiles(
     outdated = [day for day, inputs in wanted.items() if not _is_current(table, snapshot.stage(day), inputs)]
     if outdated:
         context.say(f"{table.tiles}: making {len(outdated)} of {len(wanted)} days")
-        stages = _make(context, spark, table, outdated, wanted, snapshots)
-        if not keep:
-            return _beside(spark, snapshot, stages, [day for day in wanted if day not in outdated], kept)
+        target = (scratch or context.lake).tiles(table)
+        rows = _rows(spark, table, outdated, wanted, snapshots)
+        stages = write_stage(target, tile(table, rows), outdated, context.run, wanted, table.keys)
+        if scratch:
+            return _together(spark, snapshot.files(set(wanted) - set(outdated)), target, stages)
         for stage in stages:
             promote(kept, stage, stage.files)
         snapshot = Snapshot(kept)
     return read_days(spark, snapshot, wanted)
 
 
-def _make(
-    context: Context, spark: SparkSession, table: Table, days: Sequence[date], wanted: dict[date, Inputs], snapshots: Snapshots
-) -> list[Stage]:
+def _rows(
+    spark: SparkSession, table: Table, days: Sequence[date], wanted: Mapping[date, Inputs], snapshots: Snapshots
+) -> dict[str, DataFrame]:
+    """Rows of the tiled inputs on the days whose tiles are made."""
     rows = {}
     for read in table.all_inputs:
         if read.table in table.tiled_inputs:
             having = [day for day in days if read.table in wanted[day]]
             rows[read.table] = filtered(read, read_days(spark, snapshots.of(read.table), having))
-    return write_stage(context.lake.tiles(table), tile(table, rows), days, context.run, wanted, table.keys)
+    return rows
 
 
-def _beside(
-    spark: SparkSession, snapshot: Snapshot, stages: Sequence[Stage], current: Sequence[date], kept: LakeTable
-) -> DataFrame:
-    """Staged tiles that are in no version yet, together with kept ones."""
+def _together(spark: SparkSession, kept: list[str], target: LakeTable, stages: Sequence[Stage]) -> DataFrame:
+    """Kept tiles, and staged ones that are in no version."""
     schema = StructType.fromJson(json.loads(stages[0].schema_json))
-    staged = [f"{kept.path}/{file.path}" for stage in stages for file in stage.files]
-    return read_files(spark, schema, [*snapshot.files(current), *staged])
+    return read_files(
+        spark, schema, [*kept, *(f"{target.path}/{file.path}" for stage in stages for file in stage.files)]
+    )
 
 
 def _input_digests(table: Table, days: Sequence[date], snapshots: Snapshots) -> dict[date, Inputs]:
@@ -86,5 +93,3 @@ def _is_current(table: Table, stage: Stage | None, inputs: Inputs) -> bool:
 def filtered(read: Input, rows: DataFrame) -> DataFrame:
     """The rows of an input that count."""
     return rows.where(read.where) if read.where else rows
-
-

@@ -47,7 +47,9 @@ def validate(context: Context, spark: SparkSession, table: Table, days: Sequence
         if verdict.outcome == STOPPED:
             outcome.failed[day] = verdict.stop(lake_table)
     if not outcome.days:
-        raise NotLanded(f"{table.table}: no day from {days[0]} to {days[-1]} is staged", next_step="extract_signals first")
+        raise NotLanded(
+            f"{table.table}: no day from {days[0]} to {days[-1]} is staged", next_step="extract_signals first"
+        )
     outcome.verdict = max(verdicts, key=["passed", "warned", "stopped"].index)
     return outcome
 

@@ -39,10 +39,17 @@ class Scanner:
         return len(self._suite.expectations)
 
     def run(self, frame: DataFrame) -> ExpectationSuiteValidationResult:
-        """The standard validation result, with counts and up to 20 samples of what failed."""
-        return self._definition.run(
-            batch_parameters={"dataframe": frame}, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 20}
+        """The standard validation result; when a rule failed, with counts and up to 20 samples.
+
+        A day that passes, as nearly all do, is asked yes or no: a quarter of the Spark jobs that counting takes.
+        """
+        passed = self._run(frame, {"result_format": "BOOLEAN_ONLY"})
+        return (
+            passed if passed.success else self._run(frame, {"result_format": "SUMMARY", "partial_unexpected_count": 20})
         )
+
+    def _run(self, frame: DataFrame, result_format: dict[str, Any]) -> ExpectationSuiteValidationResult:
+        return self._definition.run(batch_parameters={"dataframe": frame}, result_format=result_format)
 
 
 def failures(result: ExpectationSuiteValidationResult) -> tuple[Failure, ...]:
@@ -52,8 +59,12 @@ def failures(result: ExpectationSuiteValidationResult) -> tuple[Failure, ...]:
 
 def _failure(one: Any) -> Failure:
     config = one.expectation_config
-    kwargs = {k: v for k, v in config.kwargs.items() if k not in ("batch_id", "column", "column_A", "column_B", "column_list")}
-    columns = [config.kwargs[k] for k in ("column", "column_A", "column_B") if k in config.kwargs] or config.kwargs.get("column_list", [])
+    kwargs = {
+        k: v for k, v in config.kwargs.items() if k not in ("batch_id", "column", "column_A", "column_B", "column_list")
+    }
+    columns = [config.kwargs[k] for k in ("column", "column_A", "column_B") if k in config.kwargs] or config.kwargs.get(
+        "column_list", []
+    )
     return Failure(
         rule=config.type,
         severity=str(getattr(config.severity, "value", config.severity)),

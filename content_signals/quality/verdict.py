@@ -53,7 +53,8 @@ class Verdict:
         """The error of a stopped day."""
         failed = [f for f in self.failures if f.severity == "critical"]
         return BrokenData(
-            f"{self.table} {self.day}: {len(failed)} critical rule{'s' if len(failed) > 1 else ''} failed: " + "; ".join(map(str, failed)),
+            f"{self.table} {self.day}: {len(failed)} critical rule{'s' if len(failed) > 1 else ''} failed: "
+            + "; ".join(map(str, failed)),
             state="nothing was promoted; readers see the day as it was promoted last, if it was",
             next_step=f"look at {table.run_folder(date.fromisoformat(self.day), self.run_id)}/validation_result.json,"
             f" mend the input or the rule in expectations/{self.table}.json, then extract the day again",

@@ -51,7 +51,12 @@ def present_keys(table: Table, tiles: DataFrame, days: Sequence[date]) -> DataFr
 
 
 def _aged(
-    table: Table, tiles: DataFrame, targets: DataFrame, days: Sequence[date] | None, kept: Iterable[Partial], horizon: int
+    table: Table,
+    tiles: DataFrame,
+    targets: DataFrame,
+    days: Sequence[date] | None,
+    kept: Iterable[Partial],
+    horizon: int,
 ) -> DataFrame:
     """Tiles that hold one of the partials, one row per target day whose window they can lie in, with their age."""
     names = list(dict.fromkeys(p.name for p in kept))
@@ -87,7 +92,9 @@ def _value(column: Windowed) -> Column:
         return total.cast("double") / count
     if column.op == "last":
         value = F.col(first.name)
-        latest = F.max(within(F.when(value.isNotNull(), F.struct((-F.col(_AGE)).alias("recency"), value.alias("last")))))
+        latest = F.max(
+            within(F.when(value.isNotNull(), F.struct((-F.col(_AGE)).alias("recency"), value.alias("last"))))
+        )
         return latest.getField("last").getField("value")
     if column.op == "approx_distinct":
         sketch = within(F.col(first.name))
@@ -102,7 +109,9 @@ def _decayed(half_life_days: float, value: Column, *, exact: bool) -> Column:
 
     A count stays far below 2^63 / 2^30 and is added as a long; a sum may not, and is added as a decimal of 38 digits.
     """
-    weight = F.round(F.lit(float(FIXED_POINT)) * F.pow(F.lit(2.0), -F.col(_AGE) / F.lit(float(half_life_days)))).cast("long")
+    weight = F.round(F.lit(float(FIXED_POINT)) * F.pow(F.lit(2.0), -F.col(_AGE) / F.lit(float(half_life_days)))).cast(
+        "long"
+    )
     if exact:
         return F.sum(value * weight) / F.lit(FIXED_POINT)
     product = value.cast("decimal(38,0)") * weight.cast("decimal(10,0)")

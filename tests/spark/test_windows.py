@@ -6,7 +6,7 @@ DuckDB sees the events and the contract's words about a window; the engine sees 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import reduce
 from math import sqrt
@@ -64,14 +64,17 @@ FILTERS = ("kind = 'a'", "kind IS NULL", "amount < 0 AND kind <> 'b'", "kind = '
 STANDARD_ERROR = 1.04 / sqrt(2**12)
 
 
-def some_columns() -> tuple[Windowed, ...]:
+def window(name: str, op: Op, days: int, column: str = "", of: str = PLAYS, **more: Any) -> Windowed:
+    return Windowed(name, op=op, of=of, column=column, days=days, about="A test", **more)
+
+
+def many_columns() -> list[Windowed]:
     """Every op, over several types, windows, filters and both inputs."""
     found: list[Windowed] = []
 
     def add(op: Op, column: str = "", *, days: Iterable[int] = (7,), of: str = PLAYS, **more: Any) -> None:
         for n in days:
-            name = f"{op}_{column or 'rows'}_{n}d_{len(found)}"
-            found.append(Windowed(name, op=op, of=of, column=column, days=n, about="A test", **more))
+            found.append(window(f"{op}_{column or 'rows'}_{n}d_{len(found)}", op, n, column, of, **more))
 
     add("count", days=(1, 7, 60))
     add("sum", "amount", days=(1, 28))
@@ -109,7 +112,29 @@ def some_columns() -> tuple[Windowed, ...]:
     add("last", "editor", of=EDITS, days=(28,))
     add("days_since", of=EDITS, days=(28,))
     add("count", of=EDITS, days=(28,), half_life_days=50)
-    return tuple(found)
+    return found
+
+
+def few_columns() -> list[Windowed]:
+    """Each op once or twice, for the tests that build everything several times."""
+    a = {"where": FILTERS[0]}
+    return [
+        window("rows", "count", 28),
+        window("rows_a", "count", 7, **a),
+        window("amount", "sum", 28, "amount", **a),
+        window("cheapest", "min", 28, "price"),
+        window("last_of_names", "max", 7, "name"),
+        window("mean_amount", "mean", 28, "amount"),
+        window("latest", "last", 60, "name", order_by="minute", **a),
+        window("names", "distinct", 28, "name"),
+        window("names_roughly", "approx_distinct", 28, "name"),
+        window("since", "days_since", 60, **a),
+        window("rows_decayed", "count", 60, half_life_days=50, **a),
+        window("amount_decayed", "sum", 60, "amount", half_life_days=2.5),
+        window("edits_a", "count", 28, of=EDITS, **a),
+        window("editors", "distinct", 28, "editor", of=EDITS),
+        window("editor", "last", 28, "editor", of=EDITS),
+    ]
 
 
 def a_table(columns: Iterable[Windowed]) -> Table:
@@ -127,9 +152,8 @@ def a_table(columns: Iterable[Windowed]) -> Table:
     )
 
 
-TABLE = a_table(some_columns())
-# One column of each kind, for tests that build the whole several times.
-FEW = a_table({(w.op, bool(w.half_life_days), bool(w.where), w.of): w for w in some_columns()}.values())
+TABLE = a_table(many_columns())
+FEW = a_table(few_columns())
 
 
 # --- the same rows for both sides
@@ -265,22 +289,30 @@ def check(table: Table, actual: DataFrame, con: duckdb.DuckDBPyConnection) -> in
 # --- the whole engine on random events
 
 
+@pytest.fixture(autouse=True)
+def uncache(spark: SparkSession) -> Iterator[None]:
+    yield
+    spark.catalog.clearCache()
+
+
 def everything(spark: SparkSession, table: Table, events: Events, targets: list[Row]) -> DataFrame:
-    return finalize(table, tile(table, events), spark_frame(spark, targets, TARGETS))
+    tiles = tile(table, events).cache()  # as in the lake: finalize reads tiles that are there
+    return finalize(table, tiles, spark_frame(spark, targets, TARGETS))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_every_op_gives_what_duckdb_gives(spark: SparkSession, seed: int) -> None:
+@pytest.mark.parametrize(("table", "seed"), [(TABLE, 1), (FEW, 2), (FEW, 3)], ids=["all", "few", "few again"])
+def test_every_op_gives_what_duckdb_gives(spark: SparkSession, table: Table, seed: int) -> None:
     events, targets = some_events(seed), some_targets(seed)
-    actual = everything(spark, TABLE, frames(spark, events), targets)
-    assert check(TABLE, actual, duck(events, targets)) == len(targets)
+    actual = everything(spark, table, frames(spark, events), targets)
+    assert check(table, actual, duck(events, targets)) == len(targets)
 
 
 def test_the_table_of_this_test_covers_every_op() -> None:
-    plain = {w.op for w in TABLE.windowed if not w.half_life_days}
-    assert plain == set(get_args(Op))
-    assert {w.op for w in TABLE.windowed if w.half_life_days} == {"count", "sum"}
-    assert {w.op for w in TABLE.windowed if w.where} == plain
+    every = set(get_args(Op))
+    assert {w.op for w in TABLE.windowed if w.where and not w.half_life_days} == every
+    for table in (TABLE, FEW):
+        assert {w.op for w in table.windowed if not w.half_life_days} == every
+        assert {w.op for w in table.windowed if w.half_life_days} == {"count", "sum"}
 
 
 def test_tiles_are_one_row_per_key_and_day(spark: SparkSession) -> None:
@@ -300,10 +332,10 @@ def test_however_events_are_split_the_merged_tiles_say_the_same(spark: SparkSess
             # The last part has no edits at all, and some days are whole in one part.
             part = 0 if row["ds"].day == 5 else rng.randrange(3 if table == PLAYS else 2)
             parts[part][table].append(row)
-    a, b, c = (tile(FEW, frames(spark, part)) for part in parts)
+    a, b, c = (tile(FEW, frames(spark, part)).cache() for part in parts)
 
     def merged(*tiles: DataFrame) -> DataFrame:
-        return merge_tiles(FEW, reduce(DataFrame.unionByName, tiles))
+        return merge_tiles(FEW, reduce(DataFrame.unionByName, tiles)).cache()
 
     ways: dict[str, DataFrame] = {
         "at once": merged(a, b, c),
@@ -328,7 +360,7 @@ def test_results_do_not_depend_on_partitioning(spark: SparkSession) -> None:
     }
     for way, shuffle in shuffles.items():
         tiles = tile(FEW, {table: shuffle(frame) for table, frame in frames(spark, events).items()})
-        actual = finalize(FEW, shuffle(tiles), shuffle(spark_frame(spark, targets, TARGETS)))
+        actual = finalize(FEW, shuffle(tiles).cache(), shuffle(spark_frame(spark, targets, TARGETS)))
         assert check(FEW, actual, con) == len(targets), way
 
 
@@ -392,10 +424,6 @@ def by_hand(
     wanted: list[Row] = [{"ds": day, "shop": "X", "item": item} for day, item in targets]
     found = everything(spark, table, frames(spark, {PLAYS: full, EDITS: []}), wanted).toArrow().to_pylist()
     return {(row["ds"], row["item"]): {w.name: row[w.name] for w in table.windowed} for row in found}
-
-
-def window(name: str, op: Op, days: int, column: str = "", **more: Any) -> Windowed:
-    return Windowed(name, op=op, of=PLAYS, column=column, days=days, about="A test", **more)
 
 
 @pytest.mark.parametrize("days", [1, 7, 400])

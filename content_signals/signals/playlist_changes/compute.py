@@ -20,7 +20,9 @@ def compute(inputs: Mapping[str, DataFrame], days: Sequence[date]) -> DataFrame:
     in_order = Window.partitionBy("playlist").orderBy("ds")
     before = observed.withColumn("previous", F.lag("ds").over(in_order))
     compared = before.where(F.col("previous").isNotNull() & F.col("ds").isin(*days))
-    now = held.join(compared, on=["ds", "playlist"], how="inner").select("ds", "playlist", "track_id", F.lit(1).alias("side"))
+    now = held.join(compared, on=["ds", "playlist"], how="inner").select(
+        "ds", "playlist", "track_id", F.lit(1).alias("side")
+    )
     then = held.withColumnRenamed("ds", "previous").join(compared, on=["previous", "playlist"], how="inner")
     sides = now.unionByName(then.select("ds", "playlist", "track_id", F.lit(-1).alias("side")))
     # A track on both sides adds up to 0 and did not change.

@@ -9,7 +9,9 @@ PLAYLIST_CHANGES_V1 = Table(
     version=1,
     key=("playlist", "track_id"),
     driver=POSITIONS,
-    columns=(Computed("change", "string", about="added: in the playlist now and not before; removed: the other way round"),),
+    columns=(
+        Computed("change", "string", about="added: in the playlist now and not before; removed: the other way round"),
+    ),
     owner="catalogue-signals",
     about="Tracks added to and removed from each playlist observed on the day, against its latest earlier observation.",
     serve=False,

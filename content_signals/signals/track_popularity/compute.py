@@ -20,5 +20,7 @@ def compute(inputs: Mapping[str, DataFrame], days: Sequence[date]) -> DataFrame:
     # Sums of whole numbers are exact in any order; F.avg of a double would not be.
     mean = F.sum("position").cast("double") / F.count("position")
     return best.groupBy("ds", "track_id").agg(
-        F.count("playlist").alias("playlists_count"), F.min("position").alias("best_position"), mean.alias("mean_position")
+        F.count("playlist").alias("playlists_count"),
+        F.min("position").alias("best_position"),
+        mean.alias("mean_position"),
     )

@@ -23,7 +23,9 @@ def parse(rows: DataFrame) -> DataFrame:
     Of different rows for one track the one seen first is kept (among equals, by the other columns); the others are set
     aside, so that nothing is lost and a track has one title.
     """
-    order = Window.partitionBy("track_id").orderBy(F.col("first_seen").asc_nulls_last(), "title", "artists", "album_id", "length")
+    order = Window.partitionBy("track_id").orderBy(
+        F.col("first_seen").asc_nulls_last(), "title", "artists", "album_id", "length"
+    )
     missing = F.trim(F.coalesce("track_id", F.lit(""))) == ""
     reason = (
         F.when(missing, "track_id is empty")

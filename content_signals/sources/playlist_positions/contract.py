@@ -11,7 +11,9 @@ PLAYLIST_POSITIONS_V1 = Source(
         Column("playlist", "string", "Name of the playlist"),
         Column("position", "int", "Place of the track, 1 is the top"),
         Column("track_id", "string", "The track"),
-        Column("observed", "boolean", "False when a row of this playlist and day was set aside: the day's list has a hole"),
+        Column(
+            "observed", "boolean", "False when a row of this playlist and day was set aside: the day's list has a hole"
+        ),
     ),
     key=("playlist", "track_id"),
     owner="catalogue-signals",

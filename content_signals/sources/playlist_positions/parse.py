@@ -26,7 +26,10 @@ def parse(lines: DataFrame) -> DataFrame:
     reason = (
         F.when(~F.is_valid_utf8(RAW), "not UTF-8")
         .when(F.trim(RAW) == "", "blank line")
-        .when(F.col("row.corrupt").isNotNull() | F.col("row").isNull(), f"not the {len(HEADER)} fields {', '.join(HEADER)}")
+        .when(
+            F.col("row.corrupt").isNotNull() | F.col("row").isNull(),
+            f"not the {len(HEADER)} fields {', '.join(HEADER)}",
+        )
         .when(~field["date"].eqNullSafe(F.date_format("ds", "yyyy-MM-dd")), "date is not the file's day")
         .when(F.trim(F.coalesce(field["playlist"], F.lit(""))) == "", "playlist is empty")
         .when(position.isNull() | (position < 1), "position is not an integer of 1 or more")

@@ -1,0 +1,160 @@
+"""The `content-signals` command: look at the lake, read features, write signals, run the platform on a laptop."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from content_signals.errors import SignalsError, UsageError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+features_app = typer.Typer(no_args_is_help=True, help="Features, as models read them.")
+app.add_typer(features_app, name="features")
+
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+SettingsFile = Annotated[Optional[Path], typer.Option("--settings", help="Settings file; default: conf/local.toml.")]
+Day = Annotated[str, typer.Option("--day", help="YYYY-MM-DD")]
+
+
+@app.command()
+def tables(json: Json = False, settings: SettingsFile = None) -> None:
+    """Every source and signal table: how many days it has, which is the last, what is served."""
+    from content_signals.inspection import show
+    from content_signals.inspection.tables import all_tables
+
+    show.rows("tables", all_tables(_context(settings)), json)
+
+
+@app.command(name="show")
+def show_table(table: str, json: Json = False, settings: SettingsFile = None) -> None:
+    """One table: its columns, what it is made from, who owns it, which days it has."""
+    from content_signals.inspection import show
+    from content_signals.inspection.tables import one_table
+
+    show.record(one_table(_context(settings), table), json)
+
+
+@app.command()
+def runs(table: str, day: Day, json: Json = False, settings: SettingsFile = None) -> None:
+    """What the runs of one day of a table staged, how they were judged, what became of them."""
+    from content_signals.inspection import show
+    from content_signals.inspection.runs import runs_of
+
+    show.rows(f"{table} {day}", runs_of(_context(settings), table, day), json)
+
+
+@app.command()
+def stale(
+    table: Annotated[Optional[list[str]], typer.Argument(help="Only these tables.")] = None,
+    json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Table days made from inputs that have moved since, and days that were never built, in build order."""
+    from content_signals.inspection import show
+    from content_signals.inspection.tables import stale_rows
+
+    show.rows("stale", stale_rows(_context(settings), table), json, empty="nothing is stale")
+
+
+@app.command()
+def new(family: str, force: Annotated[bool, typer.Option(help="Write over files that are there.")] = False) -> None:
+    """Start a family of signals: contract, compute, rules and a golden test that passes."""
+    from content_signals.inspection.scaffold import write_family
+
+    for path in write_family(family, force=force):
+        typer.echo(f"wrote {path}")
+    typer.echo(
+        f"next: declare the signals in signals/{family}/contract.py, then: content-signals try {family}_v1 --day D"
+    )
+
+
+@app.command(name="try")
+def try_(
+    table: str,
+    day: Day,
+    sample: Annotated[bool, typer.Option("--sample", help="A tenth of the keys.")] = False,
+    json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Build a day beside the lake: rows, verdict, difference to what is live. Nothing in the lake changes."""
+    from content_signals.day import parse_day
+    from content_signals.inspection import show
+    from content_signals.inspection.trials import trial_record
+    from content_signals.lake.session import spark_session
+    from content_signals.pipeline.trial import try_day
+
+    context = _context(settings, say=True)
+    found = context.catalog.table(table)
+    trial = try_day(context, spark_session(f"try {found.table}"), found, parse_day(day), sample=sample)
+    show.record(trial_record(trial), json)
+
+
+@features_app.command()
+def get(
+    service: str,
+    keys: Annotated[str, typer.Option("--keys", help="Keys, separated by commas.")],
+    as_of: Annotated[
+        Optional[str], typer.Option("--as-of", help="Judge freshness at this moment (ISO 8601, UTC); default: now.")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Read the tables as of that moment through Feast's offline store.")
+    ] = False,
+    json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Features of some keys: online, or with --offline from the tables as of a moment."""
+    from content_signals.inspection import show
+    from content_signals.inspection.features import feature_rows
+
+    wanted = [key for key in keys.split(",") if key]
+    rows = feature_rows(_context(settings), service, wanted, _moment(as_of), offline=offline)
+    show.rows(service, rows, json)
+
+
+@app.command()
+def env(settings: SettingsFile = None) -> None:
+    """The settings as `export` lines, for plain Feast: eval "$(content-signals env)". Prints secrets."""
+    import shlex
+
+    from content_signals.features.store import feast_environment
+    from content_signals.settings import load_settings
+
+    for name, value in feast_environment(load_settings(settings)).items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def main() -> None:
+    """Run the command; an error of ours is shown as such and gives its exit code."""
+    try:
+        app()
+    except SignalsError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+
+
+def _context(settings: Path | None, *, say: bool = False):  # type: ignore[no-untyped-def]
+    import time
+
+    from content_signals.catalog import catalog
+    from content_signals.lake.layout import Lake, start_run
+    from content_signals.pipeline.context import Context, to_stderr
+    from content_signals.settings import load_settings
+
+    found = load_settings(settings)
+    return Context(
+        found, Lake(found.lake), catalog(), start_run(), to_stderr(time.monotonic()) if say else lambda line: None
+    )
+
+
+def _moment(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a moment", next_step="write 2020-07-01 or 2020-07-01T12:00:00Z") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,1 @@
+"""What the command line shows: plain rows and records, for a table or for JSON."""

@@ -1,0 +1,45 @@
+"""Upkeep of a table: small files of closed days put together, unreferenced files removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from deltalake import DeltaTable
+
+from content_signals.contract import DAY
+from content_signals.lake.layout import LakeTable
+from content_signals.lake.snapshot import Snapshot
+
+# A run may hold staged, not yet promoted files this long; vacuum must not take them for orphans.
+MIN_RETENTION_HOURS = 24
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done to a table."""
+
+    table: str
+    days_compacted: int
+    files_removed: int
+
+
+def maintain(table: LakeTable, *, before: date, retention_hours: int) -> Upkeep | None:
+    """Compact days before `before` that lie in more than one file, and vacuum. None when there is no table.
+
+    Orphans are collected too: stages that were rejected or abandoned are in no version of the table.
+    """
+    snapshot = Snapshot(table)
+    if snapshot.delta is None:
+        return None
+    days = [day for day in snapshot.days if day < before and len(snapshot.relative_files(day)) > 1]
+    _compact(snapshot.delta, days)
+    delta = DeltaTable(table.path)
+    removed = delta.vacuum(retention_hours, dry_run=False, full=True, enforce_retention_duration=False)
+    return Upkeep(table.name, len(days), len(removed))
+
+
+def _compact(delta: DeltaTable, days: Sequence[date]) -> None:
+    for day in days:
+        delta.optimize.compact(partition_filters=[(DAY, "=", str(day))])

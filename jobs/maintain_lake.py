@@ -1,0 +1,62 @@
+"""Upkeep of the lake: compact closed days, remove unreferenced files. `--table NAME` (default: all). Needs no Spark."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+
+from content_signals.contract import Table
+from content_signals.day import parse_day
+from content_signals.errors import UsageError
+from content_signals.lake.maintain import MIN_RETENTION_HOURS, maintain
+from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.job import main, parser
+
+
+def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:
+    """Run the step."""
+    if given.retention_hours < MIN_RETENTION_HOURS:
+        raise UsageError(
+            f"--retention-hours {given.retention_hours}: runs may hold staged files for {MIN_RETENTION_HOURS} hours",
+            next_step=f"give {MIN_RETENTION_HOURS} or more",
+        )
+    before = parse_day(given.optimize_before) if given.optimize_before else context.run.now.date()
+    catalog = context.catalog
+    contracts = [catalog.any(given.table)] if given.table else [*catalog.sources, *catalog.tables]
+    outcome = Outcome()
+    for contract in contracts:
+        tables = [context.lake.of(contract), context.lake.quarantine(contract)]
+        tables += [context.lake.tiles(contract)] if isinstance(contract, Table) and contract.windowed else []
+        for table in tables:
+            upkeep = maintain(table, before=before, retention_hours=given.retention_hours)
+            if upkeep:
+                context.say(
+                    f"{table.name}: {upkeep.days_compacted} days compacted, {upkeep.files_removed} files removed"
+                )
+                outcome.paths.append(table.path)
+                outcome.details[table.name] = {
+                    "days_compacted": upkeep.days_compacted,
+                    "files_removed": upkeep.files_removed,
+                }
+    return outcome
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The arguments."""
+    made = parser(__doc__, subject=None, days=False)
+    made.add_argument("--table", metavar="NAME", help="one table or source; default: all")
+    made.add_argument(
+        "--retention-hours",
+        type=int,
+        default=7 * 24,
+        metavar="N",
+        help="keep unreferenced files this long; default 168",
+    )
+    made.add_argument(
+        "--optimize-before", metavar="YYYY-MM-DD", help="compact days before this one; default: today, UTC"
+    )
+    return made
+
+
+if __name__ == "__main__":
+    main("maintain_lake", arguments(), work)

@@ -1,0 +1,53 @@
+"""Rebuild tables and everything made from them in one application: `--tables A,B --from D --to D`, or `--stale`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+
+from content_signals.errors import UsageError
+from content_signals.lake.session import spark_session
+from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.job import main, parser
+from content_signals.pipeline.stale import stale_days
+
+
+def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:
+    """Run the step."""
+    plan = _plan(context, given, days)
+    if not plan:
+        context.say("nothing is stale")
+        return Outcome(verdict="passed")
+    spark = spark_session("rebuild signals")
+    from content_signals.pipeline.rebuild import rebuild  # imports Great Expectations: seconds
+
+    return rebuild(context, spark, plan)
+
+
+def _plan(context: Context, given: argparse.Namespace, days: list[date]) -> dict[str, list[date]]:
+    if given.stale == bool(given.tables) or (given.tables and not days):
+        raise UsageError("give --tables with a range, or --stale", next_step="rebuild_signals --help")
+    names = [name.strip() for name in (given.tables or "").split(",") if name.strip()]
+    if names:
+        chosen = [context.catalog.table(name).table for name in names]
+        return {table.table: days for table in context.catalog.downstream(chosen)}
+    plan: dict[str, list[date]] = {}
+    for entry in stale_days(context):
+        if not days or entry.day in days:
+            plan.setdefault(entry.table, []).append(entry.day)
+    return plan
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The arguments."""
+    made = parser(__doc__, subject=None)
+    made.set_defaults(days_optional=True)
+    made.add_argument("--tables", metavar="A,B", help="tables; everything downstream is rebuilt too")
+    made.add_argument(
+        "--stale", action="store_true", help="the days that `content-signals stale` lists, in the range if one is given"
+    )
+    return made
+
+
+if __name__ == "__main__":
+    main("rebuild_signals", arguments(), work)

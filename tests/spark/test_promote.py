@@ -1,0 +1,221 @@
+"""Promote: one commit replaces a day; each of its assertions has a test that breaks it. No JVM is needed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from content_signals.errors import BROKEN_DATA, Refused, Superseded
+from content_signals.lake.layout import LakeTable, start_run
+from content_signals.lake.promote import promote
+from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.stage import Stage, StagedFile, read_stage, write_stage_record
+
+MONDAY, TUESDAY = date(2020, 3, 2), date(2020, 3, 3)
+TYPES = {"string": "string", "int64": "long", "double": "double", "date32[day]": "date"}
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> LakeTable:
+    return LakeTable("plays_v1", str(tmp_path / "signals" / "plays_v1"), str(tmp_path / "_runs" / "plays_v1"))
+
+
+def stage_of(
+    table: LakeTable, day: date, columns: dict[str, list], run_id: str = "run-00001", fence: int | None = None
+) -> Stage:
+    """Stage rows as extract does, with pyarrow in Spark's place."""
+    fence = fence or start_run().fence
+    rows = pa.table(columns)
+    fields = [{"name": f.name, "type": TYPES[str(f.type)], "nullable": True, "metadata": {}} for f in rows.schema]
+    schema = json.dumps(
+        {"type": "struct", "fields": [*fields, {"name": "ds", "type": "date", "nullable": True, "metadata": {}}]}
+    )
+    files = []
+    if rows.num_rows:
+        path = Path(table.path) / f"data/{run_id}-{fence}/ds={day}/part-0.parquet"
+        path.parent.mkdir(parents=True)
+        pq.write_table(rows, path)
+        files.append(StagedFile(str(path.relative_to(table.path)), path.stat().st_size))
+    stage = Stage(table.name, str(day), run_id, fence, rows.num_rows, f"{rows.num_rows:x}-0", tuple(files), schema)
+    write_stage_record(table, stage)
+    return stage
+
+
+def rows_of(table: LakeTable) -> list[tuple]:
+    read = DeltaTable(table.path).to_pyarrow_dataset().to_table().to_pylist()
+    return sorted((str(row["ds"]), row["key"], row["plays"]) for row in read)
+
+
+def promoted(table: LakeTable, day: date, columns: dict[str, list], **more) -> Stage:
+    stage = stage_of(table, day, columns, **more)
+    promote(table, stage, stage.files)
+    return stage
+
+
+def test_a_staged_day_is_invisible_until_promoted(table):
+    promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
+    stage = stage_of(table, TUESDAY, {"key": ["b"], "plays": [2]})
+    assert rows_of(table) == [("2020-03-02", "a", 1)]
+    promote(table, stage, stage.files)
+    assert rows_of(table) == [("2020-03-02", "a", 1), ("2020-03-03", "b", 2)]
+
+
+def test_a_rebuilt_day_replaces_the_old_one_in_one_commit_and_no_other_day(table):
+    promoted(table, MONDAY, {"key": ["a", "b"], "plays": [1, 1]})
+    promoted(table, TUESDAY, {"key": ["a"], "plays": [5]})
+    before = DeltaTable(table.path).version()
+    promoted(table, MONDAY, {"key": ["a"], "plays": [2]})
+    assert DeltaTable(table.path).version() == before + 1
+    assert rows_of(table) == [("2020-03-02", "a", 2), ("2020-03-03", "a", 5)]
+
+
+def test_a_day_without_rows_is_promoted_too(table):
+    promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
+    empty = {"key": pa.array([], "string"), "plays": pa.array([], "int64")}
+    promoted(table, MONDAY, empty)
+    promoted(table, TUESDAY, empty)
+    assert rows_of(table) == []
+    assert Snapshot(table).days == [MONDAY, TUESDAY]
+
+
+def test_promoting_twice_changes_nothing(table):
+    stage = promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
+    version = DeltaTable(table.path).version()
+    assert promote(table, stage, stage.files).already
+    assert DeltaTable(table.path).version() == version
+
+
+def test_an_older_stage_is_refused(table):
+    zombie = stage_of(table, MONDAY, {"key": ["zombie"], "plays": [0]}, run_id="run-00000")
+    promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
+    with pytest.raises(Superseded, match="a newer run"):
+        promote(table, zombie, zombie.files)
+    assert rows_of(table) == [("2020-03-02", "a", 1)]
+
+
+def test_two_promotes_of_a_new_day_at_once_do_not_both_land(table):
+    promoted(table, TUESDAY, {"key": ["x"], "plays": [9]})
+    older = stage_of(table, MONDAY, {"key": ["older"], "plays": [0]}, run_id="run-00000")
+    newer = stage_of(table, MONDAY, {"key": ["newer"], "plays": [1]}, run_id="run-00002")
+    rivals = [lambda: promote(table, newer, newer.files)]
+    with pytest.raises(Superseded):
+        promote(table, older, older.files, before_commit=lambda: rivals.pop()() if rivals else None)
+    assert rows_of(table) == [("2020-03-02", "newer", 1), ("2020-03-03", "x", 9)]
+
+
+def test_a_rival_that_commits_another_day_is_only_a_delay(table):
+    promoted(table, MONDAY, {"key": ["old"], "plays": [0]})
+    stage = stage_of(table, MONDAY, {"key": ["a"], "plays": [1]})
+    rivals = [lambda: promoted(table, TUESDAY, {"key": ["b"], "plays": [2]}, run_id="run-00009")]
+    promote(table, stage, stage.files, before_commit=lambda: rivals.pop()() if rivals else None)
+    assert rows_of(table) == [("2020-03-02", "a", 1), ("2020-03-03", "b", 2)]
+
+
+def test_a_verdict_for_other_files_is_refused(table):
+    judged = stage_of(table, MONDAY, {"key": ["a"], "plays": [1]}, run_id="run-00001")
+    stage = stage_of(table, MONDAY, {"key": ["b"], "plays": [2]}, run_id="run-00002")
+    with pytest.raises(Refused, match="verdict was given for other files") as refused:
+        promote(table, stage, judged.files)
+    assert refused.value.exit_code == BROKEN_DATA
+    assert "validate_signals --table plays_v1" in str(refused.value)
+
+
+def test_a_verdict_for_fewer_files_is_refused(table):
+    stage = stage_of(table, MONDAY, {"key": ["a"], "plays": [1]})
+    with pytest.raises(Refused, match="verdict was given for other files"):
+        promote(table, stage, [])
+
+
+def test_a_missing_file_is_refused(table):
+    stage = stage_of(table, MONDAY, {"key": ["a"], "plays": [1]})
+    (Path(table.path) / stage.files[0].path).unlink()
+    with pytest.raises(Refused, match="cannot be read"):
+        promote(table, stage, stage.files)
+
+
+def test_a_file_that_grew_is_refused(table):
+    stage = stage_of(table, MONDAY, {"key": ["a"], "plays": [1]})
+    tampered = replace(stage, files=(replace(stage.files[0], size=stage.files[0].size - 1),))
+    with pytest.raises(Refused, match="bytes, the stage says"):
+        promote(table, tampered, tampered.files)
+
+
+def test_files_that_hold_other_rows_than_staged_are_refused(table):
+    stage = replace(stage_of(table, MONDAY, {"key": ["a"], "plays": [1]}), rows=2)
+    with pytest.raises(Refused, match="the files hold 1 rows, the stage says 2"):
+        promote(table, stage, stage.files)
+
+
+def test_a_file_of_another_day_is_refused(table):
+    stage = replace(stage_of(table, MONDAY, {"key": ["a"], "plays": [1]}), day=str(TUESDAY))
+    with pytest.raises(Refused, match="is not of this run and day"):
+        promote(table, stage, stage.files)
+
+
+def test_a_stage_of_another_table_is_refused(table):
+    stage = replace(stage_of(table, MONDAY, {"key": ["a"], "plays": [1]}), table="skips_v1")
+    with pytest.raises(Refused, match="the stage is of skips_v1"):
+        promote(table, stage, stage.files)
+
+
+def test_a_table_with_another_partitioning_is_refused(table):
+    # A filter on a column that is no partition would drop whole files.
+    rows = pa.table({"key": ["a"], "plays": [1], "ds": pa.array([MONDAY])})
+    from deltalake import write_deltalake
+
+    write_deltalake(table.path, rows)
+    stage = stage_of(table, MONDAY, {"key": ["b"], "plays": [2]})
+    with pytest.raises(Refused, match="partitioned by"):
+        promote(table, stage, stage.files)
+    assert rows_of(table) == [("2020-03-02", "a", 1)]
+
+
+def test_a_changed_type_is_refused(table):
+    promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
+    stage = stage_of(table, TUESDAY, {"key": ["a"], "plays": [1.5]})
+    with pytest.raises(Refused, match="plays: .*long.*double"):
+        promote(table, stage, stage.files)
+
+
+def test_a_new_column_reads_null_on_earlier_days(table):
+    promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
+    promoted(table, TUESDAY, {"key": ["a"], "plays": [2], "skips": [7]})
+    read = DeltaTable(table.path).to_pyarrow_dataset().to_table().to_pylist()
+    assert {str(row["ds"]): row["skips"] for row in read} == {"2020-03-02": None, "2020-03-03": 7}
+
+
+def test_a_killed_promote_leaves_the_day_as_it_was_and_runs_again(table):
+    promoted(table, MONDAY, {"key": ["old"], "plays": [0]})
+    stage = stage_of(table, MONDAY, {"key": ["a"], "plays": [1]})
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        promote(table, stage, stage.files, before_commit=killed)
+    assert rows_of(table) == [("2020-03-02", "old", 0)]
+    promote(table, stage, stage.files)
+    assert rows_of(table) == [("2020-03-02", "a", 1)]
+
+
+def test_an_older_attempt_cannot_take_the_stage_back(table):
+    newer = stage_of(table, MONDAY, {"key": ["a"], "plays": [1]}, fence=2_000_000_000_000_000)
+    with pytest.raises(Superseded, match="newer attempt"):
+        stage_of(table, MONDAY, {"key": ["zombie"], "plays": [0]}, fence=1_000_000_000_000_000)
+    assert read_stage(table, MONDAY) == newer
+
+
+def test_statistics_answer_from_the_log(table):
+    promoted(table, MONDAY, {"key": ["b", "a"], "plays": [3, None], "mean": [float("nan"), 1.0]})
+    adds = DeltaTable(table.path).get_add_actions(flatten=True)
+    assert adds.column("num_records").to_pylist() == [2]
+    assert (adds.column("min.key").to_pylist(), adds.column("max.key").to_pylist()) == (["a"], ["b"])
+    assert adds.column("null_count.plays").to_pylist() == [1]
+    assert "min.mean" not in adds.schema.names or adds.column("min.mean").to_pylist() in ([None], [1.0])
