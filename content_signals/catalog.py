@@ -50,7 +50,8 @@ class Catalog:
 
     def any(self, name: str) -> Source | Table:
         """The source or signal table of this name."""
-        return self._find("table", name, (*self.sources, *self.tables))
+        everything: tuple[Source | Table, ...] = (*self.sources, *self.tables)
+        return self._find("table", name, everything)
 
     def consumers(self, name: str) -> tuple[Table, ...]:
         """The tables made directly from this one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ features_app = typer.Typer(no_args_is_help=True, help="Features, as models read 
 app.add_typer(features_app, name="features")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
-SettingsFile = Annotated[Optional[Path], typer.Option("--settings", help="Settings file; default: conf/local.toml.")]
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Settings file; default: conf/local.toml.")]
 Day = Annotated[str, typer.Option("--day", help="YYYY-MM-DD")]
 
 
@@ -49,7 +49,7 @@ def runs(table: str, day: Day, json: Json = False, settings: SettingsFile = None
 
 @app.command()
 def stale(
-    table: Annotated[Optional[list[str]], typer.Argument(help="Only these tables.")] = None,
+    table: Annotated[list[str] | None, typer.Argument(help="Only these tables.")] = None,
     json: Json = False,
     settings: SettingsFile = None,
 ) -> None:
@@ -98,7 +98,7 @@ def get(
     service: str,
     keys: Annotated[str, typer.Option("--keys", help="Keys, separated by commas.")],
     as_of: Annotated[
-        Optional[str], typer.Option("--as-of", help="Judge freshness at this moment (ISO 8601, UTC); default: now.")
+        str | None, typer.Option("--as-of", help="Judge freshness at this moment (ISO 8601, UTC); default: now.")
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Read the tables as of that moment through Feast's offline store.")

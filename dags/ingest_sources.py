@@ -20,6 +20,8 @@ replaces it: it is always safe.
 ### Run it yourself
 * One day: **Trigger**, and pick the day and the sources.
 * Many days: **Trigger → Backfill**, from the first to the last day.
+* Nothing is built after it? Look whether the `build_` DAG is paused: what is announced to a paused DAG is lost. Run the
+  day again once it is unpaused.
 * A day that was corrected after tables were built from it: ingest it, then see `content-signals stale`.
 * By hand:
 

@@ -32,6 +32,7 @@ from content_signals.orchestration.defaults import PROJECT_OWNER, signals_dag
 from content_signals.orchestration.jobs import python_job
 from content_signals.orchestration.paths import job_paths
 
+ALL = "all"
 WEEK_HOURS = 7 * 24
 TABLES = [contract.table for contract in (*catalog().sources, *catalog().tables)]
 
@@ -46,11 +47,11 @@ with signals_dag(
     max_active_runs=1,
     params={
         "table": Param(
-            None,
-            type=["null", "string"],
-            enum=[None, *TABLES],
+            ALL,
+            type="string",
+            enum=[ALL, *TABLES],
             title="Table",
-            description="The table to maintain. Empty: all of them.",
+            description="The table to maintain, or all of them.",
         ),
         "retention_hours": Param(
             WEEK_HOURS,
@@ -71,7 +72,7 @@ with signals_dag(
     python_job(
         "maintain_lake",
         [
-            "{{ '--table=' ~ params['table'] if params['table'] else '' }}",
+            f"{{{{ '' if params['table'] == '{ALL}' else '--table=' ~ params['table'] }}}}",
             "--retention-hours={{ params['retention_hours'] }}",
             f"--optimize-before={CLOSED_BEFORE}",
         ],

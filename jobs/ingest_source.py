@@ -6,8 +6,8 @@ import argparse
 from datetime import date
 
 from content_signals.lake.session import spark_session
-from content_signals.pipeline.ingest import ingest
 from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.ingest import ingest
 from content_signals.pipeline.job import main, parser
 
 

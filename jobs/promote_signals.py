@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from datetime import date
 
-from content_signals.pipeline.promotion import promote_days
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.job import main, parser
+from content_signals.pipeline.promotion import promote_days
 
 
 def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from datetime import date
 
-from content_signals.pipeline.publish import publish
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.job import main, parser
+from content_signals.pipeline.publish import publish
 
 
 def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:

@@ -14,8 +14,8 @@ from content_signals.pipeline.stale import stale_days
 
 def all_tables(context: Context) -> list[dict[str, Any]]:
     """One row a table: sources first, then signal tables in build order."""
-    catalog = context.catalog
-    return [_row(context, contract) for contract in (*catalog.sources, *catalog.tables)]
+    everything: tuple[Source | Table, ...] = (*context.catalog.sources, *context.catalog.tables)
+    return [_row(context, contract) for contract in everything]
 
 
 def one_table(context: Context, name: str) -> dict[str, Any]:

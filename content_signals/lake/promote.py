@@ -133,7 +133,7 @@ def _commit(delta: DeltaTable, table: LakeTable, stage: Stage, day: date, adds: 
         # A filter on a column that is no partition would drop whole files.
         raise Refused(f"{table.name} is partitioned by {delta.metadata().partition_columns}, not by {DAY}")
     delta.create_write_transaction(
-        actions=adds,
+        actions=list(adds),
         mode="overwrite",
         schema=delta.schema(),
         partition_by=[DAY],

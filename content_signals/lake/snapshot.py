@@ -81,7 +81,7 @@ class Snapshot:
             return []
         adds = self.delta.get_add_actions(flatten=True)
         paths = adds.column("path").to_pylist()
-        days = adds.column("partition.ds").to_pylist() if paths else []
+        days: list[date] = adds.column("partition.ds").to_pylist() if paths else []
         return [(path, str(day)) for path, day in zip(paths, days, strict=True)]
 
 

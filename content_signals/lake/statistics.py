@@ -32,7 +32,7 @@ def footer_statistics(path: str) -> tuple[int, str]:
         column = footer.schema.column(position)
         if "." in column.path:  # inside an array or a struct: Delta has no statistics of those by this name
             continue
-        chunks = [group.column(position).statistics for group in groups]
+        chunks: list[Any] = [group.column(position).statistics for group in groups]
         if any(chunk is None for chunk in chunks):
             continue
         if all(chunk.has_null_count for chunk in chunks):

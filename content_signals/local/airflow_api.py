@@ -80,7 +80,10 @@ class AirflowApi:
         self.call("PATCH", f"/dags/{quote(dag_id)}", {"is_paused": paused}, update_mask="is_paused")
 
     def unpause(self, *dag_ids: str) -> None:
-        """Unpause DAGs. One with a schedule starts yesterday's run at once."""
+        """Unpause DAGs, in this order. One with a schedule starts yesterday's run at once.
+
+        Unpause consumers before their producers: an asset event for a paused DAG is not kept for it.
+        """
         for dag_id in dag_ids:
             self.set_paused(dag_id, False)
 

@@ -51,6 +51,8 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
     lines = {day: max(count - 1, 0) for day, count in lines.items()}
     malformed = {day: max(count - 1, 0) for day, count in malformed.items()}
     where = F.broadcast(spark.createDataFrame(placed, _BLOCKS))
+    # A table column is UTF-8; what is not is kept as the hexadecimal of its bytes.
+    raw = F.when(F.is_valid_utf8(RAW), F.col(RAW)).otherwise(F.concat(F.lit("0x"), F.hex(F.col(RAW).cast("binary"))))
     aside = (
         parsed.where(bad)
         .join(where, on=[FILE, BLOCK], how="inner")
@@ -58,7 +60,7 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
             DAY,
             F.regexp_replace(FILE, "^file:/+", "/").alias("file"),
             number(parsed, where).alias("line_number"),
-            F.col(RAW).alias("raw"),
+            raw.alias("raw"),
             F.col("_reason").alias("reason"),
             *_hints(parsed),
         )

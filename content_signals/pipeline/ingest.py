@@ -52,23 +52,34 @@ def ingest(context: Context, spark: SparkSession, source: Source, days: Sequence
 def _ingest_together(
     context: Context, spark: SparkSession, source: Source, files: dict[date, LandingFile], outcome: Outcome
 ) -> None:
-    """All files in one pass; when one of them turns out unreadable, one by one, so that the others go on."""
+    """All files in one pass; when one of them cannot be read to its end, without it."""
     try:
-        _ingest_files(context, spark, source, files, outcome)
+        parsed = _parse(spark, source, files)
     except BrokenData as error:
         if len(files) == 1:
             outcome.failed[next(iter(files))] = error
             return
-        context.say(f"{source.table}: a file of the range is unreadable; going on one by one")
-        for day, file in files.items():
-            _ingest_together(context, spark, source, {day: file}, outcome)
+        context.say(f"{source.table}: a file of the range is damaged; reading each by itself to tell which")
+        readable = {day: file for day, file in files.items() if _is_readable(spark, source, file, outcome)}
+        if readable:
+            _ingest_parsed(context, source, readable, _parse(spark, source, readable), outcome)
+        return
+    _ingest_parsed(context, source, files, parsed, outcome)
 
 
-def _ingest_files(
-    context: Context, spark: SparkSession, source: Source, files: dict[date, LandingFile], outcome: Outcome
+def _is_readable(spark: SparkSession, source: Source, file: LandingFile, outcome: Outcome) -> bool:
+    try:
+        _parse(spark, source, {file.day: file})
+    except BrokenData as error:
+        outcome.failed[file.day] = error
+        return False
+    return True
+
+
+def _ingest_parsed(
+    context: Context, source: Source, files: dict[date, LandingFile], parsed: Parsed, outcome: Outcome
 ) -> None:
     table = context.lake.of(source)
-    parsed = _parse(spark, source, files)
     stopped = {day: error for day in files if (error := _too_malformed(source, files[day], parsed))}
     good = [day for day in files if day not in stopped]
     _quarantine(context, source, parsed, list(files))

@@ -37,7 +37,7 @@ def publish(context: Context, table: Table, days: Sequence[date]) -> Outcome:
             state="the online store serves what it served",
             next_step=f"promote_signals --table {table.table} --day {days[-1]}",
         )
-    outcome = Outcome(skipped={day: "an older day of the range" for day in promoted[:-1]})
+    outcome = Outcome(skipped=dict.fromkeys(promoted[:-1], "an older day of the range"))
     day = promoted[-1]
     stage = snapshot.stage(day)
     assert stage is not None  # the day is promoted

@@ -60,5 +60,5 @@ def judge_stage(spark: SparkSession, table: LakeTable, stage: Stage, scanner: Sc
     frame = read_files(spark, schema, [f"{table.path}/{file.path}" for file in stage.files])
     result = scanner.run(frame)
     path = f"{table.run_folder(date.fromisoformat(stage.day), stage.run_id)}/validation_result.json"
-    write_json(path, result.to_json_dict())
+    write_json(path, result.to_json_dict())  # type: ignore[no-untyped-call]
     return judge(stage, scanner.rules, failures(result))

@@ -24,7 +24,7 @@ class Scanner:
 
     def __init__(self, suite: dict[str, Any]) -> None:
         self._context = gx.get_context(mode="ephemeral")
-        self._context.variables.progress_bars = {"globally": False}
+        self._context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
         # persist=True, the default, caches every frame and never lets go of it.
         source = self._context.data_sources.add_spark("staged", persist=False)
         batch = source.add_dataframe_asset("day").add_batch_definition_whole_dataframe("all")

@@ -96,10 +96,12 @@ def test_rebuild_announces_only_what_it_has_rebuilt(bag: Any, jobs: Any) -> None
     assert found["track_title_v1.announce"] == "skipped"
 
 
-def test_maintenance_leaves_out_what_the_form_left_empty(bag: Any, jobs: Any) -> None:
-    run = bag.dags["maintain_lake"].test(run_conf={"retention_hours": 48})
-    assert str(run.state) == "success", states(run)
-    (call,) = jobs.calls()
+def test_maintenance_is_about_every_table_unless_one_is_chosen(bag: Any, jobs: Any) -> None:
+    for chosen in ({}, {"table": "track_title_v1"}):
+        run = bag.dags["maintain_lake"].test(run_conf={"retention_hours": 48, **chosen})
+        assert str(run.state) == "success", states(run)
+    call, one = jobs.calls()
+    assert one["words"][1] == "--table=track_title_v1"
     closed = (datetime.now(UTC).date() - timedelta(days=2)).isoformat()
     assert call["words"][1:3] == ["--retention-hours=48", f"--optimize-before={closed}"]
     assert "--table" not in " ".join(call["words"])

@@ -17,3 +17,34 @@ def spark():
     session = spark_session("tests")
     yield session
     session.stop()
+
+
+@pytest.fixture
+def context(tmp_path):
+    """A context with a landing folder and a lake of its own."""
+    from content_signals.catalog import catalog
+    from content_signals.lake.layout import Lake, start_run
+    from content_signals.pipeline.context import Context
+    from content_signals.settings import Settings
+
+    said: list[str] = []
+    settings = Settings(
+        landing=str(tmp_path / "landing"),
+        lake=str(tmp_path / "lake"),
+        online_store=f"unix://{tmp_path}/valkey.sock",
+        registry=f"sqlite:///{tmp_path}/registry.db",
+        var=str(tmp_path / "var"),
+    )
+    made = Context(settings, Lake(settings.lake), catalog(), start_run(), said.append)
+    object.__setattr__(made, "said", said)
+    return made
+
+
+@pytest.fixture
+def new_run():
+    """A context with a new run: the next attempt."""
+    from dataclasses import replace
+
+    from content_signals.lake.layout import start_run
+
+    return lambda context: replace(context, run=start_run())
