@@ -127,6 +127,60 @@ def env(settings: SettingsFile = None) -> None:
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
+@app.command()
+def up(settings: SettingsFile = None) -> None:
+    """Start the Airflow UI, the online store and the feature server; attach to what runs."""
+    from content_signals.local import services
+    from content_signals.settings import load_settings
+
+    services.up(load_settings(settings))
+
+
+@app.command()
+def down(settings: SettingsFile = None) -> None:
+    """Stop what `up` or `demo` started."""
+    from content_signals.local import services
+    from content_signals.settings import load_settings
+
+    services.down(load_settings(settings))
+
+
+@app.command()
+def status(settings: SettingsFile = None) -> None:
+    """What runs."""
+    from content_signals.local import services
+    from content_signals.settings import load_settings
+
+    for line in services.status(load_settings(settings)):
+        typer.echo(str(line))
+
+
+@app.command()
+def demo(
+    landing: Annotated[Path | None, typer.Option(help="A landing folder of your own; default: generated files.")] = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Thirty landed days in one run, one more through Airflow, features of three tracks at the end."""
+    from content_signals.local.demo import run_demo
+    from content_signals.settings import load_settings
+
+    run_demo(load_settings(settings), landing)
+
+
+@app.command()
+def generate(
+    folder: Path,
+    days: Annotated[int, typer.Option(min=1, help="How many days, the last of them yesterday.")] = 31,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same files.")] = 1,
+) -> None:
+    """Write landing files like those of a platform: Zipf-like, with duplicates, malformed rows and missing days."""
+    from content_signals.local.demo import days_until_yesterday
+    from content_signals.local.landing import generate_landing
+
+    made = generate_landing(folder, days=days_until_yesterday(days), seed=seed)
+    typer.echo(f"{folder}: {len(made.days)} days, {sum(made.rows.values()):,} rows, missing: {', '.join(map(str, made.missing_days)) or 'none'}")
+
+
 def main() -> None:
     """Run the command; an error of ours is shown as such and gives its exit code."""
     try:

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
         var: local folder of the embedded services' state.
         airflow_port: port of the embedded Airflow UI, loopback only.
         features_port: port of the embedded feature server, loopback only.
+        daily: whether Airflow ingests each day by itself, from yesterday on; without it only runs that are asked for.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     var: str = str(PROJECT / "var")
     airflow_port: int = Field(default=8080, ge=1, le=65535)
     features_port: int = Field(default=6566, ge=1, le=65535)
+    daily: bool = True
 
     @field_validator("online_store")
     @classmethod
@@ -82,6 +84,7 @@ class Settings(BaseSettings):
             "VAR": self.var,
             "AIRFLOW_PORT": str(self.airflow_port),
             "FEATURES_PORT": str(self.features_port),
+            "DAILY": str(self.daily).lower(),
         }
         return {PREFIX + name: value for name, value in plain.items()}
 

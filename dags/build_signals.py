@@ -61,6 +61,8 @@ def build_dag(table: Table, page: str, paths: JobPaths) -> None:
         owner=table.owner,
         tags=["build", table.family],
         schedule=PartitionedAssetTimetable(assets=table_asset(table.driver.table)),
+        # Nothing here starts by the clock, and what is announced to a paused DAG is lost.
+        is_paused_upon_creation=False,
         # A day that waits for an input stays open; other days go on meanwhile.
         max_active_runs=8,
         params={"day": day_field()},

@@ -50,7 +50,7 @@ from content_signals.settings import load_settings
 SOURCES = catalog().sources
 NAMES = [source.table for source in SOURCES]
 PATHS = job_paths(os.environ)
-LANDING = load_settings().landing
+SETTINGS = load_settings()
 
 with signals_dag(
     "ingest_sources",
@@ -58,7 +58,9 @@ with signals_dag(
     owner=PROJECT_OWNER,
     tags=["ingest"],
     # At midnight: a backfill over a schedule at any other hour leaves out its last day.
-    schedule=CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format=KEY_FORMAT),
+    schedule=CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format=KEY_FORMAT)
+    if SETTINGS.daily
+    else None,
     # A late day stays open until it is due; the days after it go on meanwhile.
     max_active_runs=8,
     params={
@@ -69,7 +71,7 @@ with signals_dag(
     for source in SOURCES:
         with TaskGroup(source.table, default_args={"owner": source.owner}, tooltip=source.about):
             wait = LandingSensor(
-                task_id="wait", source=source, landing=LANDING, day=DAY, poke_interval=timedelta(minutes=5)
+                task_id="wait", source=source, landing=SETTINGS.landing, day=DAY, poke_interval=timedelta(minutes=5)
             )
             ingest = spark_job(
                 "ingest_source", for_day("--source", source.table), PATHS, execution_timeout=timedelta(hours=1)

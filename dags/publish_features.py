@@ -44,6 +44,8 @@ def publish_dag(table: Table, page: str, paths: JobPaths) -> None:
         owner=table.owner,
         tags=["publish", table.family],
         schedule=PartitionedAssetTimetable(assets=publish_asset(table.table)),
+        # Nothing here starts by the clock, and what is announced to a paused DAG is lost.
+        is_paused_upon_creation=False,
         # One writer a table: two days published at once would race for the same keys.
         max_active_runs=1,
         params={"day": day_field()},

@@ -59,6 +59,8 @@ with signals_dag(
     owner=PROJECT_OWNER,
     tags=["rebuild"],
     schedule=None,
+    # Nothing here starts by the clock, and what is announced to a paused DAG is lost.
+    is_paused_upon_creation=False,
     max_active_runs=1,
     params={
         "from": date_field("From", "First day to rebuild, in UTC."),

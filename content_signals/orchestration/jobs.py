@@ -66,16 +66,20 @@ class JobReport:
 
 def end_process(process: subprocess.Popen[str]) -> None:
     """Ask a job and all it started to end; kill what is left. spark-submit's Python would outlive its JVM."""
-    try:
-        parent = psutil.Process(process.pid)
-        family = [*parent.children(recursive=True), parent]
-    except psutil.NoSuchProcess:
+    if process.poll() is not None:
         return
-    for member in family:
-        _signal(member.terminate)
-    _, alive = psutil.wait_procs(family, timeout=GRACE_SECONDS)
-    for member in alive:
-        _signal(member.kill)
+    children = psutil.Process(process.pid).children(recursive=True)
+    for end in (process.terminate, *(child.terminate for child in children)):
+        _signal(end)
+    # The job itself is waited for by `process` alone: were psutil to collect its exit code, a killed job would count
+    # as one that ended with 0.
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    _, alive = psutil.wait_procs(children, timeout=GRACE_SECONDS)
+    for child in alive:
+        _signal(child.kill)
 
 
 def _signal(send: Callable[[], object]) -> None:

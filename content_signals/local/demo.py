@@ -1,0 +1,211 @@
+"""The demo: what production does, on one machine, with what it took and what came out."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from content_signals.catalog import Catalog, catalog
+from content_signals.day import day_range, valid_from
+from content_signals.errors import UsageError
+from content_signals.local import services
+from content_signals.local.airflow import airflow_url
+from content_signals.local.airflow_api import AirflowApi
+from content_signals.local.job_process import run_job
+from content_signals.local.landing import generate_landing
+from content_signals.settings import Settings
+
+RANGE_DAYS = 30
+SERVICE = "playlist_ranker_v1"
+SEED = 1
+
+Step = dict[str, Any]
+
+
+def run_demo(settings: Settings, landing: Path | None) -> None:
+    """Build the last 30 landed days in one run, take one more day through every DAG, read features."""
+    started = time.monotonic()
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    landed = _landed_days(_prepare_landing(settings, landing, console))
+    *earlier, last = landed[-RANGE_DAYS - 1 :]
+    if not earlier:
+        raise UsageError(f"{settings.landing} has {len(landed)} landed days; the demo needs two or more")
+    # Airflow starts yesterday's run by itself. Where the last landed day is older, nothing would land for it.
+    scheduled = last == days_until_yesterday(1)[0]
+    settings = settings.model_copy(update={"daily": scheduled})
+    console.print(f"Landing: {settings.landing}; range {earlier[0]} to {earlier[-1]}, then {last} through Airflow")
+    steps: list[Step] = []
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming_up = pool.submit(services.up, settings, features=False, say=lambda line: None)
+        with _timed(steps, "ingest playlist_positions", console) as step:
+            step.update(run_job(settings, "ingest_source", "--source", "playlist_positions", *_range(earlier)))
+        with _timed(steps, "services up (waited for)", console):
+            coming_up.result()
+    with _timed(steps, "ingest catalogue_tracks", console) as step:
+        step.update(run_job(settings, "ingest_source", "--source", "catalogue_tracks", *_range(earlier)))
+    tables = ",".join(t.table for t in catalog().tables)
+    with _timed(steps, "build every table, one application", console) as step:
+        step.update(run_job(settings, "rebuild_signals", "--tables", tables, *_range(earlier)))
+    api = AirflowApi(airflow_url(settings))
+    _one_day_through_airflow(api, catalog(), last, scheduled, steps, console)
+    _print_steps(console, steps, time.monotonic() - started)
+    _print_features(console, settings, earlier, last)
+    console.print(f"\nDone in {time.monotonic() - started:.0f} s. Airflow's UI: {airflow_url(settings)}. Stop with: make down")
+
+
+def days_until_yesterday(count: int) -> list[date]:
+    """The last `count` days, yesterday (UTC) the last of them."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    return day_range(yesterday - timedelta(days=count - 1), yesterday)
+
+
+def _prepare_landing(settings: Settings, landing: Path | None, console: Console) -> Path:
+    """Make the settings' landing folder the one asked for. What was built from another one is moved aside."""
+    home, state = Path(settings.landing), Path(settings.var)
+    if landing is not None and not (landing / "playlists" / "daily").is_dir():
+        raise UsageError(
+            f"{landing} is no landing folder: it has no playlists/daily/",
+            next_step="a landing folder holds playlists/daily/YYYY-MM-DD.csv[.gz] and playlists/tracks.parquet",
+        )
+    wanted = landing.resolve() if landing else None
+    if home.exists() and (home.resolve() if home.is_symlink() else None) != wanted:
+        services.down(settings, say=lambda line: None)
+        aside = state / "earlier" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        aside.mkdir(parents=True)
+        for path in (home, Path(settings.lake), state / "valkey", state / "feast", state / "airflow"):
+            if path.exists() or path.is_symlink():
+                shutil.move(path, aside / path.name)
+        console.print(f"What was built from another landing folder was moved to {aside}")
+    home.parent.mkdir(parents=True, exist_ok=True)
+    if wanted and not home.exists():
+        home.symlink_to(wanted, target_is_directory=True)
+    elif not wanted and not _landed_days(home):
+        made = generate_landing(home, days=days_until_yesterday(RANGE_DAYS + 2), seed=SEED)
+        console.print(
+            f"No landing folder given: generated {len(made.days)} days with {sum(made.rows.values()):,} rows,"
+            f" {sum(map(len, made.malformed.values()))} malformed, {sum(made.duplicates.values())} duplicate,"
+            f" {', '.join(map(str, made.missing_days))} missing"
+        )
+    return home
+
+
+def _landed_days(landing: Path) -> list[date]:
+    names = {path.name.split(".", 1)[0] for path in (landing / "playlists" / "daily").glob("*.csv*")}
+    return sorted(date.fromisoformat(name) for name in names)
+
+
+def _range(days: list[date]) -> tuple[str, ...]:
+    return "--from", str(days[0]), "--to", str(days[-1])
+
+
+@contextmanager
+def _timed(steps: list[Step], name: str, console: Console) -> Iterator[Step]:
+    step: Step = {"step": name}
+    start = time.monotonic()
+    yield step
+    step["seconds"] = time.monotonic() - start
+    steps.append(step)
+    console.print(f"  {name}: {step['seconds']:.0f} s")
+
+
+def _one_day_through_airflow(
+    api: AirflowApi, tables: Catalog, day: date, scheduled: bool, steps: list[Step], console: Console
+) -> None:
+    builds = [f"build_{t.table}" for t in tables.tables]
+    publishes = [f"publish_{t.table}" for t in tables.tables if t.serve]
+    api.wait_dags(["ingest_sources", *builds, *publishes])
+    api.unpause(*publishes, *builds, "ingest_sources")
+    console.print(f"  Airflow: {day} through ingest_sources, {len(builds)} build and {len(publishes)} publish DAGs …")
+    if scheduled and not any(run["partition_key"] == str(day) for run in api.runs("ingest_sources")):
+        api.wait_day("ingest_sources", day)  # unpausing started it
+    elif not scheduled or _is_again(api, day):
+        api.wait_run("ingest_sources", api.trigger("ingest_sources", {"day": str(day)}))
+    for dag in ("ingest_sources", *builds, *publishes):
+        run = api.wait_day(dag, day) if dag != "ingest_sources" or scheduled else api.runs(dag)[0]
+        if run["state"] == "success":
+            console.print(f"  Airflow: {dag} {day} succeeded")
+        else:
+            raise UsageError(f"{dag} {day} {run['state']}", next_step=f"look at {api.url}/dags/{dag}")
+        steps += _task_steps(api, dag, run["dag_run_id"])
+
+
+def _is_again(api: AirflowApi, day: date) -> bool:
+    return any(run["partition_key"] == str(day) and run["state"] == "success" for run in api.runs("ingest_sources"))
+
+
+def _task_steps(api: AirflowApi, dag: str, run_id: str) -> list[Step]:
+    steps = []
+    for task in api.tasks(dag, run_id):
+        report = api.report(dag, run_id, task["task_id"])
+        if report:
+            steps.append({**report, "step": f"{dag}: {task['task_id'].rsplit('.', 1)[-1]}", "seconds": task["duration"]})
+    return steps
+
+
+def _print_steps(console: Console, steps: list[Step], seconds: float) -> None:
+    grid = Grid(title=f"Steps ({seconds:.0f} s in all)", title_justify="left")
+    for name in ("step", "seconds", "days", "rows in", "rows out", "set aside", "verdict"):
+        grid.add_column(name, justify="left" if name in ("step", "verdict") else "right", no_wrap=name == "step")
+    for step in steps:
+        days = step.get("days")
+        counts = [step.get(name) for name in ("rows_in", "rows_out", "quarantined")]
+        grid.add_row(
+            step["step"],
+            f"{step['seconds'] or 0:.1f}",
+            "" if days is None else str(len(days)),
+            *["" if count is None else f"{count:,}" for count in counts],
+            step.get("verdict") or "",
+        )
+    console.print(grid)
+
+
+def _print_features(console: Console, settings: Settings, earlier: list[date], last: date) -> None:
+    import duckdb
+
+    from content_signals.features.client import offline, online
+    from content_signals.features.store import feature_store
+    from content_signals.lake.layout import Lake
+    from content_signals.lake.session import spark_session
+    from content_signals.lake.snapshot import Snapshot
+
+    popularity = Snapshot(Lake(settings.lake).of(catalog().table("track_popularity")))
+    assert popularity.delta is not None  # it was built above
+    with duckdb.connect() as connection:
+        connection.register("popularity", popularity.delta.to_pyarrow_dataset(partitions=[("ds", "=", str(last))]))
+        found = connection.execute(
+            "select track_id from popularity order by playlists_count desc, decayed_adds_50d desc, track_id limit 3"
+        ).fetchall()
+    keys = [key for (key,) in found]
+    store = feature_store(settings)
+    now = valid_from(last) + timedelta(hours=12)
+    live = online(store, catalog(), SERVICE, keys, as_of=now)
+    names = [value.feature for value in live[keys[0]]]
+    _print_vectors(console, f"Online through Feast, {SERVICE}, as of {now:%Y-%m-%d %H:%M} UTC", names, keys,
+                   {key: {v.feature: v.value for v in live[key]} for key in keys})  # fmt: skip
+    past = valid_from(earlier[-min(7, len(earlier))]) + timedelta(hours=12)
+    spark_session("demo offline read")  # Feast's Spark store takes the session there is
+    _print_vectors(console, f"Offline through Feast, {SERVICE}, as of {past:%Y-%m-%d %H:%M} UTC", names, keys,
+                   offline(store, SERVICE, keys, past))  # fmt: skip
+
+
+def _print_vectors(
+    console: Console, title: str, names: list[str], keys: list[str], values: dict[str, dict[str, Any]]
+) -> None:
+    grid = Grid(title=title, title_justify="left")
+    grid.add_column("feature")
+    for key in keys:
+        grid.add_column(key, justify="right")
+    for name in names:
+        shown = [values[key].get(name) for key in keys]
+        grid.add_row(name, *[f"{v:.4f}" if isinstance(v, float) else "-" if v is None else str(v) for v in shown])
+    console.print(grid)
