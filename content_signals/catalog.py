@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from content_signals import signals, sources
 from content_signals.contract import Computed, Source, Table, Type, Windowed
-from content_signals.errors import ContractError, UnknownName
+from content_signals.errors import ContractError, UnknownName, nearest
 
 C = TypeVar("C", Source, Table, Source | Table)
 
@@ -29,6 +29,12 @@ class Catalog:
                 )
             self._by_name[contract.table] = contract
         self._order = self._topological_order()
+        self._types: dict[str, dict[str, Type]] = {}
+        for name in self._order:
+            contract = self._by_name[name]
+            if isinstance(contract, Table):
+                self._check_reads(contract)
+            self._types[name] = self.types(contract)
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -54,20 +60,38 @@ class Catalog:
         return self._find("table", name, everything)
 
     def consumers(self, name: str) -> tuple[Table, ...]:
-        """The tables made directly from this one."""
-        return tuple(t for t in self.tables if name in {i.table for i in t.all_inputs})
+        """The tables made directly from this source or table."""
+        read = self.any(name).table
+        return tuple(t for t in self.tables if read in {i.table for i in t.all_inputs})
 
     def downstream(self, names: Iterable[str]) -> tuple[Table, ...]:
-        """The signal tables of these names and everything made from them, in build order."""
-        wanted = set(names)
+        """The signal tables of these names and everything made from these tables or sources, in build order.
+
+        Raises:
+            UnknownName: for a name that is neither a table's nor a source's.
+        """
+        wanted = {self.any(name).table for name in names}
         for table in self.tables:
             if wanted & {i.table for i in table.all_inputs}:
                 wanted.add(table.table)
         return tuple(t for t in self.tables if t.table in wanted)
 
-    def types(self, table: Table) -> dict[str, Type]:
-        """Signal -> its type. A windowed column's follows from its op and from what it aggregates."""
-        return {c.name: c.type if isinstance(c, Computed) else self._windowed_type(c) for c in table.columns}
+    def types(self, contract: Source | Table) -> dict[str, Type]:
+        """Key column or signal -> its type, keys first; of a source, its columns.
+
+        A windowed column's type follows from its op and from what it aggregates.
+        """
+        if isinstance(contract, Source):
+            return {c.name: c.type for c in contract.columns}
+        keys = {key: self._key_type(contract, key) for key in contract.keys}
+        signals = {c.name: c.type if isinstance(c, Computed) else self._windowed_type(c) for c in contract.columns}
+        return {**keys, **signals}
+
+    def _key_type(self, table: Table, key: str) -> Type:
+        """A join key is a string; another key is what the first input that has it says, else `compute` makes it up."""
+        if table.entity and key == table.entity.join_key:
+            return "string"
+        return next((types[key] for i in table.all_inputs if key in (types := self._types[i.table])), "string")
 
     def _windowed_type(self, column: Windowed) -> Type:
         if column.half_life_days or column.op == "mean":
@@ -76,10 +100,43 @@ class Catalog:
             return "bigint"
         if column.op == "days_since":
             return "int"
-        aggregated = self.any(column.input_table)
-        if isinstance(aggregated, Table):
-            return {**dict.fromkeys(aggregated.keys, "string"), **self.types(aggregated)}[column.column]  # type: ignore[return-value]
-        return next(c.type for c in aggregated.columns if c.name == column.column)
+        return self._types[column.input_table][column.column]
+
+    def _check_reads(self, table: Table) -> None:
+        """Refuse a table that reads columns its inputs do not have, or adds up what cannot be added up."""
+        for read in table.all_inputs:
+            for name in read.previous:
+                self._column_type(f"{table.table}: previous", read.table, name)
+        for name in table.tiled_inputs:
+            for key in table.keys:
+                found = self._column_type(f"{table.table}: the key of its windows", name, key)
+                wanted = self._key_type(table, key)
+                if found != wanted:
+                    raise ContractError(f"{table.table}: its key {key} is of type {wanted}, that of {name} {found}")
+        for window in table.windowed:
+            self._check_window(table, window)
+
+    def _check_window(self, table: Table, window: Windowed) -> None:
+        if window.order_by:
+            self._column_type(f"{table.table}.{window.name}: order_by", window.input_table, window.order_by)
+        if not window.column:
+            return
+        kind = self._column_type(f"{table.table}.{window.name}: column", window.input_table, window.column)
+        if window.op in ("sum", "mean") and kind not in ("int", "bigint"):
+            raise ContractError(
+                f"{table.table}.{window.name}: op {window.op} does not fit {window.input_table}.{window.column}, "
+                f"a {kind}: only whole numbers add up to the same in any order",
+                next_step="aggregate a whole number of a smaller unit instead (ms, cents)",
+            )
+
+    def _column_type(self, reader: str, table: str, column: str) -> Type:
+        types = self._types[table]
+        if column not in types:
+            raise ContractError(
+                f"{reader} {column!r} is no column of {table}",
+                next_step=f"did you mean {' or '.join(nearest(column, types))}?",
+            )
+        return types[column]
 
     def live(self, family: str) -> Table:
         """The version of a family that models following `live` read: the newest."""
@@ -104,7 +161,11 @@ class Catalog:
         try:
             return tuple(TopologicalSorter(graph).static_order())
         except CycleError as error:
-            raise ContractError(f"tables depend on each other in a circle: {' <- '.join(error.args[1])}") from error
+            circle = " -> ".join(error.args[1])  # graphlib names each table before one that is made from it
+            raise ContractError(
+                f"tables depend on each other in a circle, each made from the one before: {circle}",
+                next_step="take one of these inputs out of its contract",
+            ) from None
 
 
 @lru_cache(maxsize=1)
@@ -114,11 +175,12 @@ def catalog() -> Catalog:
 
 
 def _declared(room: ModuleType) -> list[Source | Table]:
-    found: dict[str, Source | Table] = {}
+    """What the families of a room declare; one that is imported elsewhere is still one."""
+    found: dict[int, Source | Table] = {}
     for family in pkgutil.iter_modules(room.__path__):
         if family.ispkg:
             module = importlib.import_module(f"{room.__name__}.{family.name}.contract")
             for value in vars(module).values():
                 if isinstance(value, Source | Table):
-                    found[value.table] = value
+                    found[id(value)] = value
     return list(found.values())

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
 
-from content_signals.errors import ContractError
+from content_signals.errors import ContractError, UnknownName
 
 _STRICT = ConfigDict(extra="forbid")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -32,16 +33,41 @@ RESERVED = frozenset({DAY, *STAMPS})
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Entity:
+class _Declaration:
+    """What every part of a contract is: a field that is unknown, missing or of the wrong kind is a ContractError."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refuse(cls, given: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return build(given)
+        except ValidationError as error:
+            if not isinstance(given, ArgsKwargs):  # no call of ours: pydantic tries the members of a union
+                raise
+            name = given.args[0] if given.args else (given.kwargs or {}).get("name", "")
+            fields = dict[int | str, str](enumerate(cls.__dataclass_fields__))  # of arguments given by position
+            found = [(fields.get(e["loc"][0], e["loc"][0]), *e["loc"][1:], e["msg"]) for e in error.errors()]
+            wrong = "; ".join(f"{'.'.join(map(str, where))}: {told}" for *where, told in found)
+            raise ContractError(f"{cls.__name__} {name!r}: {wrong}", next_step="mend the contract") from None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Entity(_Declaration):
     """What a table is about, e.g. a track. `join_key` is the column, always a string, that names one of them."""
 
     name: str
     join_key: str
     about: str
 
+    @model_validator(mode="after")
+    def _check(self) -> Entity:
+        _require(_NAME.fullmatch(self.name) is not None, f"{self.name!r} is not an entity name (a-z, 0-9, _)")
+        _check_names(f"entity {self.name}", "join key", [self.join_key])
+        return self
+
 
 @dataclass(frozen=True, config=_STRICT)
-class Column:
+class Column(_Declaration):
     """A plain column of a source table."""
 
     name: str
@@ -51,7 +77,7 @@ class Column:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Input:
+class Input(_Declaration):
     """A table another one is made from.
 
     Attributes:
@@ -68,9 +94,16 @@ class Input:
     previous: tuple[str, ...] = ()
     where: str = ""
 
+    @model_validator(mode="after")
+    def _check(self) -> Input:
+        _require(_NAME.fullmatch(self.table) is not None, f"input {self.table!r} is not a table name (a-z, 0-9, _)")
+        _require(self.days >= 1, f"input {self.table}: at least the day itself is read, not {self.days} days")
+        _check_names(f"input {self.table}", "previous column", self.previous)
+        return self
+
 
 @dataclass(frozen=True, config=_STRICT)
-class Windowed:
+class Windowed(_Declaration):
     """A column that is declared, not coded: an aggregate of one input's rows over a window of days.
 
     The window of day D is (D - days, D]. No row in it: `count`, `sum`, `distinct` and `approx_distinct` are 0, the
@@ -79,7 +112,7 @@ class Windowed:
     Attributes:
         op: `days_since` is D minus the day of the latest row; `last` takes the value of the latest row by
             (ds, order_by), the largest value among equals; `approx_distinct` is a HyperLogLog sketch of 2^12 buckets.
-        of: the input, or its table's name.
+        of: the input, or its table's name. An input is taken with its `where`, the same as in the table's `inputs`.
         column: what is aggregated; not for `count` and `days_since`.
         where: SQL predicate on the input's rows.
         half_life_days: for `count` and `sum`: a row k days old weighs 2^(-k / half_life_days), kept as the fixed-point
@@ -125,7 +158,7 @@ class Windowed:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Computed:
+class Computed(_Declaration):
     """A column that `compute.py` of the family makes. `default` fills rows that only a window put into the table."""
 
     name: str
@@ -136,12 +169,13 @@ class Computed:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Source:
+class Source(_Declaration):
     """A table made from landing files.
 
     Attributes:
         landing: path patterns below the landing folder, tried in order; `{day}` is the day.
-        key: columns that name a row after de-duplication by the reader; documentation and suite rules use it.
+        key: those of its columns that name a row after de-duplication by the reader; documentation and suite rules
+            use it.
         max_malformed_ratio: more malformed rows than this share of a file stop the day.
     """
 
@@ -188,12 +222,17 @@ class Source:
 
     @model_validator(mode="after")
     def _check(self) -> Source:
-        _check_columns(self.table, [c.name for c in self.columns], self.key)
+        _check_columns(self.table, self.values, self.key)
+        _check_limits(self.table, self.version, self.fresh_within, max_malformed_ratio=self.max_malformed_ratio)
+        foreign = [name for name in self.key if name not in self.values]
+        _require(not foreign, f"{self.table}: key {', '.join(foreign)} is none of its columns")
+        _require(bool(self.key), f"{self.table}: give a key")
+        _require(bool(self.landing), f"{self.table}: give a landing path")
         return self
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Table:
+class Table(_Declaration):
     """A signal table: one row per key and day.
 
     Attributes:
@@ -262,11 +301,14 @@ class Table:
 
     @property
     def all_inputs(self) -> tuple[Input, ...]:
-        """The driver and the others, and inputs that only windows name."""
-        named = (self.driver, *self.inputs)
-        known = {i.table for i in named}
-        extra = dict.fromkeys(w.input_table for w in self.windowed if w.input_table not in known)
-        return (*named, *(Input(table) for table in extra))
+        """The driver and the others, and inputs that only windows give: the input itself, or every row of its table."""
+        found = (self.driver, *self.inputs)
+        given = [w.of for w in self.windowed if isinstance(w.of, Input)]
+        named = [Input(w.of) for w in self.windowed if isinstance(w.of, str)]
+        for windows in (given, named):  # one that a window gives holds for windows that only name its table
+            known = {i.table for i in found}
+            found += tuple(i for i in dict.fromkeys(windows) if i.table not in known)
+        return found
 
     @property
     def tiled_inputs(self) -> tuple[str, ...]:
@@ -275,8 +317,14 @@ class Table:
         return tuple(dict.fromkeys([*kept, *(w.input_table for w in self.windowed)]))
 
     def reach(self, table: str) -> int:
-        """How many days of an input a day of this table is made from, its own included."""
+        """How many days of an input a day of this table is made from, its own included.
+
+        Raises:
+            UnknownName: for a table that is no input of this one.
+        """
         days = [i.days for i in self.all_inputs if i.table == table]
+        if not days:
+            raise UnknownName(f"input of {self.table}", table, [i.table for i in self.all_inputs])
         days += [w.days for w in self.windowed if w.input_table == table]
         if self.keep_days and table == self.driver.table:
             days.append(self.keep_days)
@@ -284,25 +332,64 @@ class Table:
 
     @model_validator(mode="after")
     def _check(self) -> Table:
-        _check_columns(self.table, [c.name for c in self.columns], self.keys)
-        _require(bool(self.keys), f"{self.table}: give an entity or a key")
-        _require(not self.serve or len(self.keys) == 1, f"{self.table}: a served table has one key, not {self.keys}")
-        _require(not self.serve or self.entity is not None, f"{self.table}: a served table has an entity")
-        _require(
-            bool(self.computed) or self.keep_days > 0, f"{self.table}: no Computed column and no keep_days: no rows"
-        )
+        name, keys = self.table, self.keys
+        _check_columns(name, self.values, keys)
+        _check_limits(name, self.version, self.fresh_within, max_quarantine_ratio=self.max_quarantine_ratio)
+        signals = [key for key in keys if key in self.values]
+        _require(not signals, f"{name}: {', '.join(signals)} is the key and a column")
+        _require(bool(keys), f"{name}: give an entity or a key")
+        _require(not self.serve or len(keys) == 1, f"{name}: a served table has one key, not {keys}")
+        _require(not self.serve or self.entity is not None, f"{name}: a served table has an entity")
+        if self.entity:
+            join_key = self.entity.join_key
+            _require(join_key in keys, f"{name}: key {', '.join(keys)} lacks {join_key}, the entity's join key")
+        _require(self.keep_days >= 0, f"{name}: keep_days is 0 or more, not {self.keep_days}")
+        _require(bool(self.computed) or self.keep_days > 0, f"{name}: no Computed column and no keep_days: no rows")
+        _check_inputs(self)
         return self
 
 
-def _require(condition: bool, message: str) -> None:
+def _require(condition: bool, message: str, next_step: str = "mend the contract") -> None:
     if not condition:
-        raise ContractError(message, next_step="mend the contract")
+        raise ContractError(message, next_step=next_step)
 
 
-def _check_columns(table: str, names: list[str], keys: Iterable[str]) -> None:
+def _check_columns(table: str, columns: Iterable[str], keys: Iterable[str]) -> None:
     _require(_NAME.fullmatch(table) is not None, f"{table!r} is not a table name (a-z, 0-9, _)")
-    for name in names:
-        _require(_NAME.fullmatch(name) is not None, f"{table}: {name!r} is not a column name (a-z, 0-9, _)")
-        _require(name not in RESERVED, f"{table}: column {name} is written by the platform")
+    _require(bool(tuple(columns)), f"{table}: declares no column")
+    _check_names(table, "column", columns)
+    _check_names(table, "key column", keys)
+
+
+def _check_names(owner: str, kind: str, names: Iterable[str]) -> None:
+    """Refuse column names that are not legal, the platform's own, or not unique."""
+    found = list(names)
+    for name in found:
+        _require(_NAME.fullmatch(name) is not None, f"{owner}: {name!r} is not a {kind} name (a-z, 0-9, _)")
+        _require(name not in RESERVED, f"{owner}: {kind} {name} is written by the platform")
+    twice = sorted({n for n in found if found.count(n) > 1})
+    _require(not twice, f"{owner}: {kind}s declared twice: {', '.join(twice)}")
+
+
+def _check_limits(table: str, version: int, fresh_within: timedelta, **ratios: float) -> None:
+    _require(version >= 1, f"{table}: versions start at 1")
+    _require(fresh_within > timedelta(0), f"{table}: fresh_within is positive, not {fresh_within}")
+    for name, ratio in ratios.items():
+        _require(0 <= ratio <= 1, f"{table}: {name} is a share between 0 and 1, not {ratio}")
+
+
+def _check_inputs(table: Table) -> None:
+    """One table is one input with one filter: its rows are read once, for `compute` and for every window."""
+    inputs = table.all_inputs
+    names = [i.table for i in inputs]
     twice = sorted({n for n in names if names.count(n) > 1})
-    _require(not twice, f"{table}: columns declared twice: {', '.join(twice)}")
+    _require(not twice, f"{table.table}: {', '.join(twice)} is listed under two inputs", "make one input of them")
+    filters = {i.table: i.where for i in inputs}
+    for window in table.windowed:
+        if isinstance(window.of, Input):
+            of, declared = window.of, filters[window.of.table]
+            _require(
+                of.where == declared,
+                f"{table.table}: {window.name} is of {of.table} where {of.where!r}, its input where {declared!r}",
+                "give both the same Input; what only this window leaves out goes into its own `where`",
+            )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from content_signals.errors import UsageError
 
 ONE_DAY = timedelta(days=1)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def parse_day(text: str) -> date:
@@ -18,13 +20,13 @@ def parse_day(text: str) -> date:
             overwrite a day nobody asked for.
     """
     try:
-        if len(text) != len("YYYY-MM-DD"):
+        if not _DAY.fullmatch(text):  # fromisoformat alone reads weeks too: 2020-W10-1
             raise ValueError(text)
         return date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(
             f"{text!r} is not a day; a day is written YYYY-MM-DD",
-            next_step="pass --day 2020-03-01, or --from and --to; a scheduler that hands over 'None' has no day to give",
+            next_step="pass --day 2020-03-01, or --from and --to; a scheduler that hands over 'None' has no day",
         ) from error
 
 
@@ -41,8 +43,8 @@ def day_range(first: date, last: date) -> list[date]:
 
 def check_not_future(days: Sequence[date], now: datetime) -> None:
     """Refuse days that have not begun in UTC: they can only be a slip of the keyboard."""
-    if days and days[-1] > now.astimezone(UTC).date():
-        raise UsageError(f"{days[-1]} is in the future (UTC now: {now.astimezone(UTC):%Y-%m-%d %H:%M})")
+    if days and (last := max(days)) > now.astimezone(UTC).date():
+        raise UsageError(f"{last} is in the future (UTC now: {now.astimezone(UTC):%Y-%m-%d %H:%M})")
 
 
 def valid_from(day: date) -> datetime:

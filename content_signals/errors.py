@@ -6,8 +6,10 @@ A run over a range exits with its worst day's code.
 
 from __future__ import annotations
 
+import copyreg
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 OK, UNKNOWN, USAGE, BROKEN_DATA, NOT_LANDED, TEMPORARY = 0, 1, 64, 65, 66, 75
 
@@ -31,6 +33,10 @@ class SignalsError(Exception):
         super().__init__(what)
         self.what, self.state, self.next_step = what, state, next_step
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as it is, whatever the subclass's own arguments are: errors cross from process to process."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+
     def __str__(self) -> str:
         parts = [self.what]
         if self.state:
@@ -46,17 +52,22 @@ class UsageError(SignalsError):
     exit_code = USAGE
 
 
+def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The names most like `name`, the nearest first; some of all there are, when none is like it."""
+    names = sorted(known)
+    return tuple(difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:10])
+
+
 class UnknownName(UsageError):
     """A name that is not in the catalogue."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:10]
+        near = nearest(name, known)
         super().__init__(
             f"unknown {kind} {name!r}",
             next_step=f"did you mean {' or '.join(near)}?" if near else f"there is no {kind} yet",
         )
-        self.nearest = tuple(near)
+        self.nearest = near
 
 
 class ContractError(UsageError):
@@ -90,5 +101,5 @@ class Temporary(SignalsError):
 
 
 def worst(codes: Iterable[int]) -> int:
-    """The gravest of some exit codes, by `SEVERITY`; 0 for none."""
-    return max(codes, key=SEVERITY.index, default=OK)
+    """The gravest of some exit codes, by `SEVERITY`; 0 for none. One not ours (137: killed) counts as unknown."""
+    return max((code if code in SEVERITY else UNKNOWN for code in codes), key=SEVERITY.index, default=OK)

@@ -1,4 +1,4 @@
-"""Feast, pointed at this project's registry and stores. Importing Feast takes seconds: only what serves imports this."""
+"""Feast, pointed at this project's registry and stores. Importing it takes seconds: only what serves imports this."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def online_client(settings: Settings) -> redis.Redis:
     try:
         client.ping()
     except redis.RedisError as error:
-        shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rsplit("@", 1)[-1]).geturl()
+        parts = urlsplit(url)  # a password stands before the host, or in the query
+        shown = parts._replace(netloc=parts.netloc.rsplit("@", 1)[-1], query="").geturl()
         raise Temporary(f"the online store at {shown} does not answer: {error}", next_step=_NOT_SET) from error
     return client  # type: ignore[no-any-return]
 

@@ -21,5 +21,8 @@ def trial_record(trial: Trial) -> dict[str, Any]:
         "keys_added": None if difference is None else difference.added,
         "keys_removed": None if difference is None else difference.removed,
         "values_changed": None if difference is None else difference.changed or "none",
-        "examples": trial.examples,
+        "examples": [
+            {"column": name, **{f"row {n}": row[name] for n, row in enumerate(trial.examples, 1)}}
+            for name in (trial.examples[0] if trial.examples else ())
+        ],
     }

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.sql import SparkSession
+
+# Below this many rows planning costs more than the work it plans.
+SMALL_ROWS = 1_000_000
+_SMALL = {"spark.sql.adaptive.enabled": "false", "spark.sql.shuffle.partitions": "1"}
 
 PROPERTIES = Path(__file__).resolve().parents[2] / "conf" / "spark.conf"
 
@@ -21,7 +27,7 @@ INVARIANTS = {
 }
 
 
-def spark_session(name: str) -> SparkSession:
+def spark_session(name: str, *, interactive: bool = False) -> SparkSession:
     """The session of this process, made when there is none.
 
     spark-submit takes `--properties-file conf/spark.conf`; plain Python gets the same file from here, because memory
@@ -30,8 +36,23 @@ def spark_session(name: str) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"--properties-file {PROPERTIES} pyspark-shell")
+    quick = "--driver-java-options -XX:TieredStopAtLevel=1 " if interactive else ""
+    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"--properties-file {PROPERTIES} {quick}pyspark-shell")
     session = SparkSession.builder.appName(name).getOrCreate()
     for key, value in INVARIANTS.items():
         session.conf.set(key, value)
     return session
+
+
+@contextmanager
+def sized_for(session: SparkSession, rows: int) -> Iterator[None]:
+    """For few rows: one shuffle partition and no adaptive planning, for as long as the block lasts."""
+    before = {key: session.conf.get(key) for key in _SMALL}
+    if rows < SMALL_ROWS:
+        for key, value in _SMALL.items():
+            session.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            session.conf.set(key, value or "")

@@ -181,9 +181,10 @@ def _print_features(console: Console, settings: Settings, earlier: list[date], l
     popularity = Snapshot(Lake(settings.lake).of(catalog().table("track_popularity")))
     assert popularity.delta is not None  # it was built above
     with duckdb.connect() as connection:
-        connection.register("popularity", popularity.delta.to_pyarrow_dataset(partitions=[("ds", "=", str(last))]))
+        connection.register("popularity", popularity.delta.to_pyarrow_dataset())
         found = connection.execute(
-            "select track_id from popularity order by playlists_count desc, decayed_adds_50d desc, track_id limit 3"
+            "select track_id from popularity where ds = ? order by playlists_count desc, decayed_adds_50d desc, track_id limit 3",
+            [last],
         ).fetchall()
     keys = [key for (key,) in found]
     store = feature_store(settings)
@@ -193,7 +194,7 @@ def _print_features(console: Console, settings: Settings, earlier: list[date], l
     _print_vectors(console, f"Online through Feast, {SERVICE}, as of {now:%Y-%m-%d %H:%M} UTC", names, keys,
                    {key: {v.feature: v.value for v in live[key]} for key in keys})  # fmt: skip
     past = valid_from(earlier[-min(7, len(earlier))]) + timedelta(hours=12)
-    spark_session("demo offline read")  # Feast's Spark store takes the session there is
+    spark_session("demo offline read", interactive=True)  # Feast's Spark store takes the session there is
     _print_vectors(console, f"Offline through Feast, {SERVICE}, as of {past:%Y-%m-%d %H:%M} UTC", names, keys,
                    offline(store, SERVICE, keys, past))  # fmt: skip
 

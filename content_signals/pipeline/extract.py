@@ -40,7 +40,9 @@ def extract(context: Context, spark: SparkSession, table: Table, days: Sequence[
     for day, reason in extracted.waiting.items():
         context.say(f"{table.table} {day}: skipped, {reason}")
     current = Snapshot(context.lake.of(table))
-    rows = stamped(context, spark, table, extracted, current)
+    rebuilt = sorted(set(extracted.days) & set(current.days))
+    known = read_days(spark, current, rebuilt) if rebuilt else None
+    rows = stamped(context, table, extracted.signals, known)
     stages = write_stage(context.lake.of(table), rows, extracted.days, context.run, extracted.inputs, table.keys)
     return _outcome(context, table, stages, extracted)
 
@@ -129,21 +131,18 @@ def _previous_days(spark: SparkSession, snapshot: Snapshot, read: Input, days: S
     return found
 
 
-def stamped(context: Context, spark: SparkSession, table: Table, extracted: Extracted, current: Snapshot) -> DataFrame:
-    """The signals with `event_ts`, `computed_at` and `run_id`. A row that says what it said before keeps its `computed_at`."""
-    signals = extracted.signals
-    rebuilt = sorted(set(extracted.days) & set(current.days))
+def stamped(context: Context, table: Table, signals: DataFrame, known: DataFrame | None = None) -> DataFrame:
+    """The signals with `event_ts`, `computed_at` and `run_id`.
+
+    Args:
+        known: the rows these days have now: one that says what it said before keeps its `computed_at`.
+    """
     now = F.lit(context.run.now).cast("timestamp")
-    if rebuilt:
-        known = read_days(spark, current, rebuilt)
-        same = [name for name in (DAY, *table.keys, *table.values) if name in known.columns]
-        if len(same) == 1 + len(table.keys) + len(table.values):  # a new column makes every row a new one
-            before = known.select(
-                *[F.col(n).alias(f"_was_{n}") for n in same], F.col(COMPUTED_AT).alias("_was_computed_at")
-            )
-            equal = [F.col(n).eqNullSafe(F.col(f"_was_{n}")) for n in same]
-            signals = signals.join(before, on=equal, how="left")
-            now = F.coalesce(F.col("_was_computed_at"), now)
+    values = [DAY, *table.keys, *table.values]
+    if known is not None and set(values) <= set(known.columns):  # a new column makes every row a new one
+        before = known.select(*[F.col(n).alias(f"_was_{n}") for n in values], F.col(COMPUTED_AT).alias("_was_computed_at"))
+        signals = signals.join(before, on=[F.col(n).eqNullSafe(F.col(f"_was_{n}")) for n in values], how="left")
+        now = F.coalesce(F.col("_was_computed_at"), now)
     return signals.select(
         *table.keys,
         *table.values,

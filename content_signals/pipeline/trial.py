@@ -55,7 +55,7 @@ def try_day(context: Context, spark: SparkSession, table: Table, day: date, *, s
     with tempfile.TemporaryDirectory(prefix="content-signals-try-") as folder:
         scratch = Lake(folder)
         extracted = signals_of(context, spark, table, [day], scratch)
-        rows = stamped(context, spark, table, extracted, Snapshot(context.lake.of(table)))
+        rows = stamped(context, table, extracted.signals)
         if sample:
             rows = _sampled(table, rows)
         stage = write_stage(scratch.of(table), rows, [day], context.run, extracted.inputs, table.keys)[0]

@@ -14,6 +14,7 @@ from content_signals.errors import NotLanded
 from content_signals.lake.files import write_json
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_files
+from content_signals.lake.session import sized_for
 from content_signals.lake.stage import Stage, read_stage
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.quality.scan import Scanner, failures
@@ -58,7 +59,8 @@ def judge_stage(spark: SparkSession, table: LakeTable, stage: Stage, scanner: Sc
     """Run the suite on a stage's files and keep the standard validation result beside it."""
     schema = StructType.fromJson(json.loads(stage.schema_json))
     frame = read_files(spark, schema, [f"{table.path}/{file.path}" for file in stage.files])
-    result = scanner.run(frame)
+    with sized_for(spark, stage.rows):
+        result = scanner.run(frame)
     path = f"{table.run_folder(date.fromisoformat(stage.day), stage.run_id)}/validation_result.json"
     write_json(path, result.to_json_dict())  # type: ignore[no-untyped-call]
     return judge(stage, scanner.rules, failures(result))

@@ -31,10 +31,10 @@ def finalize(table: Table, tiles: DataFrame, targets: DataFrame, days: Sequence[
     sets = [c for c in table.windowed if c.op == "distinct"]
     plain = [c for c in table.windowed if c.op != "distinct"]
     if plain:
-        aged = _aged(table, tiles, targets, days, _partials_of(plain), max(c.days for c in plain))
-        values = aged.groupBy(*keys).agg(*[_value(c).alias(c.name) for c in plain])
+        aged = _aged(table, tiles, targets, days, _partials_of(table, plain), max(c.days for c in plain))
+        values = aged.groupBy(*keys).agg(*[_value(table, c).alias(c.name) for c in plain])
         result = result.join(values, on=keys, how="left")
-    for partial, columns in _by_partial(sets).items():
+    for partial, columns in _by_partial(table, sets).items():
         aged = _aged(table, tiles, targets, days, [partial], max(c.days for c in columns))
         result = result.join(_distinct(aged, keys, partial, columns), on=keys, how="left")
     defaults = {c.name: c.default for c in table.windowed}
@@ -77,9 +77,9 @@ def _sent(tiles: DataFrame, days: Sequence[date], horizon: int) -> DataFrame:
     return sent.withColumn(DAY, F.col("_target")).drop("_target")
 
 
-def _value(column: Windowed) -> Column:
+def _value(table: Table, column: Windowed) -> Column:
     """Aggregate of a key's aged tiles."""
-    first, *others = partials_of(column)
+    first, *others = partials_of(table, column)
     inside = F.col(_AGE) < column.days
 
     def within(value: Column) -> Column:
@@ -126,12 +126,12 @@ def _distinct(aged: DataFrame, keys: list[str], partial: Partial, columns: Seque
     return newest.groupBy(*keys).agg(*counts)
 
 
-def _partials_of(columns: Iterable[Windowed]) -> list[Partial]:
-    return [partial for column in columns for partial in partials_of(column)]
+def _partials_of(table: Table, columns: Iterable[Windowed]) -> list[Partial]:
+    return [partial for column in columns for partial in partials_of(table, column)]
 
 
-def _by_partial(columns: Iterable[Windowed]) -> dict[Partial, list[Windowed]]:
+def _by_partial(table: Table, columns: Iterable[Windowed]) -> dict[Partial, list[Windowed]]:
     found: dict[Partial, list[Windowed]] = {}
     for column in columns:
-        found.setdefault(partials_of(column)[0], []).append(column)
+        found.setdefault(partials_of(table, column)[0], []).append(column)
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -24,18 +24,26 @@ SKETCH_LOG2_BUCKETS = 12
 
 @dataclass(frozen=True)
 class Partial:
-    """One mergeable column of a tile. `kind`: count, sum, min, max, last, set or sketch."""
+    """One mergeable column of a tile.
+
+    Attributes:
+        kind: count, sum, min, max, last, set or sketch.
+        rows: the filter of the table's input; it was applied before, and is part of what the partial is.
+        declared: a windowed column that is merged from it, for messages; no part of what the partial is.
+    """
 
     kind: str
     input_table: str
     column: str = ""
     where: str = ""
     order_by: str = ""
+    rows: str = ""
+    declared: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
-        """Column name in the tile: readable, and unique by the definition, so that a changed one is not taken for it."""
-        definition = "\x1f".join((self.kind, self.input_table, self.column, self.where, self.order_by))
+        """Column name in the tile: readable, and unique by the definition: a changed one is not taken for it."""
+        definition = "\x1f".join((self.kind, self.input_table, self.column, self.where, self.order_by, self.rows))
         digest = hashlib.sha256(definition.encode()).hexdigest()[:8]
         return "_".join(filter(None, (self.kind, self.column, digest)))
 
@@ -74,14 +82,16 @@ class Partial:
         kind = schema[self.column].dataType
         if not isinstance(kind, IntegralType | DecimalType):
             raise ContractError(
-                f"{self.input_table}.{self.column} is {kind.simpleString()}: a sum of it would depend on the order of the rows",
+                f"{self.declared}: {self.input_table}.{self.column} is {kind.simpleString()}: "
+                "a sum of it would depend on the order of the rows",
                 next_step="sum a whole number of a smaller unit instead (ms, cents)",
             )
 
 
-def partials_of(column: Windowed) -> tuple[Partial, ...]:
-    """The partials a windowed column is merged from."""
-    base = {"input_table": column.input_table, "where": column.where}
+def partials_of(table: Table, column: Windowed) -> tuple[Partial, ...]:
+    """The partials a windowed column of a table is merged from."""
+    rows = _filter_of(table, column.input_table)
+    base = {"input_table": column.input_table, "where": column.where, "rows": rows, "declared": column.name}
     if column.op in ("count", "days_since"):
         return (Partial("count", **base),)
     if column.op == "mean":
@@ -92,12 +102,16 @@ def partials_of(column: Windowed) -> tuple[Partial, ...]:
 
 def presence(table: Table) -> Partial | None:
     """Counts driver rows of a key: what keeps the key in the table for `keep_days`."""
-    return Partial("count", table.driver.table) if table.keep_days else None
+    return Partial("count", table.driver.table, rows=table.driver.where) if table.keep_days else None
 
 
 def partials(table: Table) -> Mapping[str, Partial]:
     """Every partial of a table's tiles, by column name."""
-    found = [partial for column in table.windowed for partial in partials_of(column)]
+    found = [partial for column in table.windowed for partial in partials_of(table, column)]
     if kept := presence(table):
         found.append(kept)
     return {partial.name: partial for partial in found}
+
+
+def _filter_of(table: Table, input_table: str) -> str:
+    return next(read.where for read in table.all_inputs if read.table == input_table)

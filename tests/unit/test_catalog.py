@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import json
 import subprocess
 import sys
@@ -97,6 +99,7 @@ def test_popularity_has_the_columns_and_types_of_the_issue_and_codes_three_of_th
     popularity = catalog().table("track_popularity_v1")
     counts = [f"playlists_{change}_{days}d" for change in ("added", "removed") for days in (1, 7, 28)]
     assert catalog().types(popularity) == {
+        "track_id": "string",
         "playlists_count": "bigint",
         "best_position": "int",
         "mean_position": "double",
@@ -112,6 +115,7 @@ def test_popularity_has_the_columns_and_types_of_the_issue_and_codes_three_of_th
 def test_titles_have_the_columns_of_the_issue() -> None:
     flags = ["live", "remix", "remaster", "acoustic", "instrumental", "cover"]
     assert catalog().types(catalog().table("track_title_v1")) == {
+        "track_id": "string",
         **dict.fromkeys([*(f"is_{flag}" for flag in flags), "has_featured_artist"], "boolean"),
         "artists_count": "int",
         "title_length_chars": "int",
@@ -195,6 +199,19 @@ def test_consumers_are_the_direct_ones() -> None:
     assert names(DIAMOND.consumers("d_v1")) == []
 
 
+def test_a_name_that_is_not_there_has_nothing_downstream_and_says_so() -> None:
+    with pytest.raises(UnknownName, match="unknown table 'srcc_v1'") as error:
+        DIAMOND.downstream(["a_v1", "srcc_v1"])
+    assert error.value.nearest[0] == "src_v1"
+    with pytest.raises(UnknownName, match="unknown table 'srcc_v1'"):
+        DIAMOND.consumers("srcc_v1")
+
+
+def test_a_family_is_its_newest_version_here_too() -> None:
+    assert names(DIAMOND.downstream(["c"])) == ["c_v1", "d_v1"]
+    assert sorted(names(DIAMOND.consumers("a"))) == ["b_v1", "c_v1"]
+
+
 def test_a_table_that_only_a_window_reads_is_an_input_too() -> None:
     found = Catalog(
         [
@@ -221,6 +238,10 @@ def test_a_circle_is_refused_and_named(tables: list[Table]) -> None:
     with pytest.raises(ContractError, match="in a circle") as error:
         Catalog([a_source("src"), *tables])
     assert all(table.table in str(error.value) for table in tables)
+    circle = error.value.what.rpartition(": ")[2].split(" -> ")
+    made_from = {table.table: {i.table for i in table.all_inputs} for table in tables}
+    assert circle[0] == circle[-1]
+    assert all(before in made_from[after] for before, after in itertools.pairwise(circle))
 
 
 def test_an_input_nobody_declares_is_refused_with_the_nearest() -> None:
@@ -261,6 +282,7 @@ def test_the_type_of_a_window_follows_from_its_op_and_what_it_aggregates() -> No
     )
     first = a_table("first", "src_v1", columns=(windowed("mean", "mean", "src_v1", "amount"),))
     assert Catalog([a_source("src"), first, wide]).types(wide) == {
+        "track_id": "string",
         "best": "int",
         "count": "bigint",
         "decayed": "double",
@@ -278,15 +300,87 @@ def test_the_type_of_a_window_follows_from_its_op_and_what_it_aggregates() -> No
     }
 
 
-@pytest.mark.xfail(strict=True, raises=(StopIteration, KeyError), reason="reported: found too late, and not by us")
-@pytest.mark.parametrize("of", ["src_v1", "first_v1"])
-def test_a_window_over_a_column_that_is_not_there_is_refused(of: str) -> None:
-    wrong = a_table("wrong", "src_v1", columns=(windowed("x", "max", of, "amuont"),))
-    with pytest.raises(UsageError, match="amuont"):
-        Catalog([a_source("src"), a_table("first", "src_v1"), wrong]).types(wrong)
+def a_composite(name: str, driver: str, key: tuple[str, ...], **more: Any) -> Table:
+    given: dict[str, Any] = {
+        "name": name,
+        "version": 1,
+        "driver": Input(driver),
+        "key": key,
+        "columns": (Computed("what", "string", about="Coded"),),
+        "owner": "tests",
+        "about": "A test",
+        "serve": False,
+    }
+    return Table(**given | more)
 
 
-@pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason="reported: _declared keeps the last, silently")
+def test_the_type_of_a_key_is_what_the_input_says() -> None:
+    pairs = a_composite("pairs", "src_v1", ("amount", "track_id", "made_up"))
+    over = a_table("over", "pairs_v1", columns=(windowed("most", "max", "pairs_v1", "amount"),))
+    found = Catalog([a_source("src"), pairs, over])
+    assert list(found.types(pairs).items()) == [
+        ("amount", "int"),
+        ("track_id", "string"),
+        ("made_up", "string"),
+        ("what", "string"),
+    ]
+    assert found.types(over)["most"] == "int"
+    assert found.types(found.source("src")) == {"track_id": "string", "amount": "int"}
+
+
+# --- what a table reads
+
+
+@pytest.mark.parametrize(
+    ("column", "told", "nearest"),
+    [
+        (windowed("x", "max", "src_v1", "amuont"), "wrong_v1.x: column 'amuont' is no column of src_v1", "amount"),
+        (windowed("x", "max", "first_v1", "bets"), "wrong_v1.x: column 'bets' is no column of first_v1", "best"),
+        (
+            windowed("x", "last", "src_v1", "amount", order_by="track"),
+            "wrong_v1.x: order_by 'track' is no column of src_v1",
+            "track_id",
+        ),
+        (windowed("x", "max", "src_v1", "run_id"), "'run_id' is no column of src_v1", "track_id"),
+    ],
+)
+def test_a_window_over_a_column_that_is_not_there_is_refused(column: Windowed, told: str, nearest: str) -> None:
+    wrong = a_table("wrong", "src_v1", columns=(column,))
+    with pytest.raises(ContractError) as error:
+        Catalog([wrong, a_table("first", "src_v1"), a_source("src")])
+    assert told in error.value.what
+    assert nearest in error.value.next_step
+
+
+@pytest.mark.parametrize("op", ["sum", "mean"])
+@pytest.mark.parametrize(("of", "column", "kind"), [("src_v1", "track_id", "string"), ("first_v1", "mean", "double")])
+def test_only_whole_numbers_are_added_up(op: str, of: str, column: str, kind: str) -> None:
+    first = a_table("first", "src_v1", columns=(windowed("mean", "mean", "src_v1", "amount"),))
+    wrong = a_table("wrong", "src_v1", columns=(windowed("x", op, of, column),))
+    with pytest.raises(ContractError, match=f"wrong_v1.x: op {op} does not fit {of}.{column}, a {kind}"):
+        Catalog([a_source("src"), first, wrong])
+
+
+def test_a_previous_column_that_is_not_there_is_refused() -> None:
+    wrong = a_composite("wrong", "src_v1", ("track_id",), inputs=(Input("other_v1", previous=("trak_id",)),))
+    with pytest.raises(ContractError, match="wrong_v1: previous 'trak_id' is no column of other_v1") as error:
+        Catalog([a_source("src"), a_source("other"), wrong])
+    assert "track_id" in error.value.next_step
+
+
+def test_a_window_needs_the_key_in_its_input_and_of_its_type() -> None:
+    count = windowed("n", "count", "src_v1")
+    with pytest.raises(ContractError, match="wrong_v1: the key of its windows 'shop' is no column of src_v1"):
+        Catalog([a_source("src"), a_composite("wrong", "src_v1", ("shop",), keep_days=3, columns=(count,))])
+    amounts = Entity("amount", join_key="amount", about="A test")
+    with pytest.raises(ContractError, match="wrong_v1: its key amount is of type string, that of src_v1 int"):
+        Catalog([a_source("src"), a_composite("wrong", "src_v1", (), entity=amounts, keep_days=3, columns=(count,))])
+
+
+def test_what_only_compute_reads_needs_no_key() -> None:
+    Catalog([a_source("src"), a_composite("fine", "src_v1", ("shop", "place"))])
+
+
 def test_two_families_that_declare_the_same_table_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the package, not only in a list of contracts: the one way it can happen to an author."""
     text = """
@@ -307,6 +401,12 @@ SAME_V1 = Source("same", 1, format="csv", landing=("{about}",), columns=(Column(
 
     with pytest.raises(ContractError, match="same_v1 is declared twice"):
         Catalog(_declared(twice_declared))
+    importing = "from twice_declared.one.contract import SAME_V1\nSAME_AGAIN = SAME_V1\n"
+    (tmp_path / "twice_declared" / "two" / "contract.py").write_text(importing)
+    for module in [name for name in sys.modules if name.startswith("twice_declared.two")]:
+        monkeypatch.delitem(sys.modules, module)
+    importlib.invalidate_caches()
+    assert names(Catalog(_declared(twice_declared)).sources) == ["same_v1"]  # one contract, imported by another family
 
 
 # --- the price of an import

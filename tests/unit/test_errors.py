@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import pickle
 
@@ -77,6 +78,8 @@ def test_every_error_is_one_of_ours_and_none_was_forgotten_here() -> None:
         ([BROKEN_DATA, TEMPORARY, OK], TEMPORARY),
         ([TEMPORARY, USAGE], USAGE),
         ([USAGE, UNKNOWN, TEMPORARY], UNKNOWN),  # 1 is the smallest number and the gravest
+        ([137], UNKNOWN),  # killed: no code of ours
+        ([OK, 137, USAGE, -9], UNKNOWN),
     ],
 )
 def test_a_range_exits_with_its_worst_day(codes: list[int], expected: int) -> None:
@@ -94,6 +97,16 @@ def test_an_error_says_what_happened_what_is_served_and_what_to_do() -> None:
 def test_an_error_survives_the_way_between_processes() -> None:
     error = pickle.loads(pickle.dumps(NotLanded("no file", state="served", next_step="wait")))
     assert (error.what, error.state, error.next_step, error.exit_code) == ("no file", "served", "wait", NOT_LANDED)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_so_does_one_with_arguments_of_its_own(protocol: int) -> None:
+    before = UnknownName("table", "track_titel", KNOWN)
+    after = pickle.loads(pickle.dumps(before, protocol))
+    assert type(after) is UnknownName
+    assert (str(after), after.args, vars(after)) == (str(before), before.args, vars(before))
+    assert after.nearest[0] == "track_title_v1"
+    assert str(copy.copy(before)) == str(before)
 
 
 # --- unknown names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import traceback
 from collections.abc import Callable
@@ -10,7 +11,6 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from content_signals import settings as module
 from content_signals.errors import USAGE, UsageError
@@ -94,6 +94,8 @@ def test_absolute_paths_and_urls_stay_as_they_are(write: Write) -> None:
 def test_a_trailing_slash_says_nothing(write: Write) -> None:
     found = load_settings(write(landing="s3://bucket/landing/", lake="/srv/lake//"))
     assert (found.landing, found.lake) == ("s3://bucket/landing", "/srv/lake")
+    found = load_settings(write(landing="/", lake="hdfs:///lake/"))
+    assert (found.landing, found.lake) == ("/", "hdfs:///lake")
 
 
 @pytest.mark.parametrize(
@@ -128,6 +130,18 @@ def test_a_path_of_the_environment_is_relative_to_the_working_folder(
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv(PREFIX + "LAKE", "lake")
     assert load_settings(file).lake == str(tmp_path / "elsewhere" / "lake")
+    monkeypatch.setenv(PREFIX + "ONLINE_STORE", "unix://../run/other.sock?db=1")
+    monkeypatch.setenv(PREFIX + "REGISTRY", "sqlite:///feast.db")
+    found = load_settings(file)
+    assert found.online_store.get_secret_value() == f"unix://{tmp_path}/run/other.sock?db=1"
+    assert found.registry.get_secret_value() == f"sqlite:///{tmp_path}/elsewhere/feast.db"
+    for variable in (PREFIX + "ONLINE_STORE", PREFIX + "REGISTRY"):  # and as a child process gets it
+        assert load_settings(file).environment()[variable] == found.environment()[variable]
+
+
+def test_a_user_of_a_socket_is_not_taken_for_a_folder(write: Write) -> None:
+    url = "unix://user@/run/valkey.sock"
+    assert load_settings(write(online_store=url)).online_store.get_secret_value() == url
 
 
 def test_the_file_asked_for_wins_over_that_of_the_environment_over_the_default(
@@ -175,6 +189,15 @@ def test_settings_cannot_be_changed(write: Write) -> None:
         ({"lake": 5}, "lake: "),
         ({"online_store": "http://host"}, "online_store is a redis://, rediss:// or unix:// URL"),
         ({"online_store": "host:6379"}, "online_store is a redis://, rediss:// or unix:// URL"),
+        ({"online_store": "redis://"}, "online_store is a redis://, rediss:// or unix:// URL"),
+        ({"online_store": "redis://:6379"}, "online_store is a redis://, rediss:// or unix:// URL"),
+        ({"online_store": "unix://"}, "online_store is a redis://, rediss:// or unix:// URL"),
+        ({"registry": ""}, "registry is an SQLAlchemy URL"),
+        ({"registry": "feast/registry.db"}, "registry is an SQLAlchemy URL"),
+        *(({name: ""}, f"{name}: ") for name in ("landing", "lake", "var")),
+        ({"lake": "s3:///lake"}, "lake: Value error, s3:// names no bucket"),
+        ({"alert_urls": ["hooks.example"]}, "alert_urls: Value error, an alert URL has a scheme"),
+        ({"alert_urls": 5}, "alert_urls: "),
         ({"airflow_port": 0}, "airflow_port: "),
         ({"features_port": 65536}, "features_port: "),
         ({"airflow_port": "http"}, "airflow_port: "),
@@ -203,6 +226,58 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert PREFIX + "SETTINGS" in error.value.next_step
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "Is a directory"), (b'lake = "\xe9"', "is not UTF-8 at byte 8")],
+    ids=["a folder", "latin-1"],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, told: str) -> None:
+    file = tmp_path
+    if content is not None:
+        file = tmp_path / "latin.toml"
+        file.write_bytes(content)
+    with pytest.raises(UsageError) as error:
+        load_settings(file)
+    assert str(file) in error.value.what
+    assert told in error.value.what
+    assert error.value.next_step
+
+
+@pytest.mark.parametrize("name", ["landing", "lake", "var"])
+@pytest.mark.parametrize("value", ["", " ", "s3://", "s3:///"])
+def test_an_empty_path_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    file = write()
+    monkeypatch.setenv(PREFIX + name.upper(), value)
+    with pytest.raises(UsageError, match=f"{name}: ") as error:
+        load_settings(file)
+    assert f"{PREFIX}… variable" in error.value.next_step
+
+
+# --- alert URLs
+
+HOOK, MAIL = "https://hooks.example/a?b=c", "mailto://me:p@mail.example?to=a@example,b@example"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        ("[]", []),
+        (HOOK, [HOOK]),
+        (f"{HOOK},{MAIL}", [HOOK, MAIL]),  # a comma that is part of a URL stays in it
+        (f" {MAIL} , {HOOK} ", [MAIL, HOOK]),
+        (f'["{HOOK}", "{MAIL}"]', [HOOK, MAIL]),
+    ],
+)
+def test_alert_urls_are_given_as_text_or_json(
+    write: Write, monkeypatch: pytest.MonkeyPatch, text: str, found: list[str]
+) -> None:
+    file = write(alert_urls=["https://of.the.file"])
+    assert [url.get_secret_value() for url in load_settings(write(alert_urls=text)).alert_urls] == found
+    monkeypatch.setenv(PREFIX + "ALERT_URLS", text)
+    assert [url.get_secret_value() for url in load_settings(file).alert_urls] == found
+
+
 # --- secrets
 
 
@@ -225,6 +300,15 @@ def test_a_child_process_gets_the_secrets_in_clear(write: Write) -> None:
     environment = load_settings(write(**SECRETS)).environment()
     assert environment[PREFIX + "ONLINE_STORE"] == SECRETS["online_store"]
     assert environment[PREFIX + "REGISTRY"] == SECRETS["registry"]
+    assert json.loads(environment[PREFIX + "ALERT_URLS"]) == SECRETS["alert_urls"]
+
+
+def test_a_child_process_reads_the_alert_urls_as_they_were(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    for urls in ([HOOK, MAIL], []):
+        first = load_settings(write(alert_urls=urls))
+        monkeypatch.setenv(PREFIX + "ALERT_URLS", first.environment()[PREFIX + "ALERT_URLS"])
+        assert load_settings(write(alert_urls=["https://of.the.child"])) == first
+        monkeypatch.delenv(PREFIX + "ALERT_URLS")
 
 
 @pytest.mark.parametrize(
@@ -233,17 +317,38 @@ def test_a_child_process_gets_the_secrets_in_clear(write: Write) -> None:
         {**SECRETS, "lake": None},
         {**SECRETS, "online_store": f"http://user:{SECRET}@host"},
         {**SECRETS, "online_store": f"redis://user:{SECRET}@[host"},
-        {**SECRETS, "alert_urls": f"https://hooks.example/{SECRET}"},
+        {**SECRETS, "online_store": f"redis://user:{SECRET}/x@host:6379/0"},
+        {**SECRETS, "online_store": f"redis://user:{SECRET}\N{CARE OF}@host:6379/0"},
+        {**SECRETS, "registry": SECRET},
+        {**SECRETS, "alert_urls": SECRET},
+        {**SECRETS, "alert_urls": f'["{SECRET}"'},
         {**SECRETS, "alert_urls": [[SECRET]]},
         {**SECRETS, "registry": [SECRET]},
         {**SECRETS, "regstry": SECRET},
         {**SECRETS, "airflow_port": SECRET},
     ],
-    ids=["missing", "scheme", "url", "no list", "list in list", "type", "unknown", "port"],
+    ids=[
+        *("missing", "scheme", "url", "slash in it", "not for urllib", "no URL", "no scheme", "half a list"),
+        *("list in list", "type", "unknown", "port"),
+    ],
 )
 def test_secrets_are_not_in_an_error_either(write: Write, changes: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as error:
         load_settings(write(**changes))
+    assert SECRET not in text_of(error.value)
+
+
+@pytest.mark.parametrize("text", [SECRET, f'["{SECRET}"', f'{{"a": "{SECRET}"}}', f'[["{SECRET}"]]'])
+def test_nor_in_that_of_a_wrong_variable(write: Write, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(PREFIX + "ALERT_URLS", text)
+    with pytest.raises(UsageError, match="alert_urls") as error:
+        load_settings(write())
+    assert SECRET not in text_of(error.value)
+
+
+def test_nor_in_that_of_settings_made_in_code() -> None:
+    with pytest.raises(ValidationError) as error:
+        module.Settings(landing="/a", lake="", online_store=SECRET, registry=SECRET, alert_urls=SECRET)
     assert SECRET not in text_of(error.value)
 
 
@@ -253,63 +358,3 @@ def test_nor_in_the_error_of_a_file_that_is_not_toml(write: Write) -> None:
     with pytest.raises(UsageError, match="is not TOML") as error:
         load_settings(file)
     assert SECRET not in text_of(error.value)
-
-
-# --- reported, not mended yet
-
-
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="reported: urllib's message quotes the user and password")
-def test_nor_when_the_url_holds_a_character_urllib_refuses(write: Write) -> None:
-    with pytest.raises(UsageError) as error:
-        load_settings(write(online_store=f"redis://user:{SECRET}\N{CARE OF}@host:6379/0"))
-    assert SECRET not in text_of(error.value)
-
-
-@pytest.mark.xfail(strict=True, raises=SettingsError, reason="reported: only JSON is taken, and the error is not ours")
-def test_an_alert_url_can_be_given_in_the_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Either it is read, or the error is ours and says how to write it."""
-    monkeypatch.setenv(PREFIX + "ALERT_URLS", f"https://hooks.example/{SECRET}")
-    file, error, found = write(), None, [""]
-    try:
-        found = [url.get_secret_value() for url in load_settings(file).alert_urls]
-    except UsageError as refused:
-        error = refused
-    if error is None:
-        assert found == [f"https://hooks.example/{SECRET}"]
-    else:
-        assert "alert_urls" in error.what
-        assert SECRET not in text_of(error)
-
-
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="reported: environment() leaves the alert URLs out")
-def test_a_child_process_gets_the_alert_urls_too(write: Write) -> None:
-    assert PREFIX + "ALERT_URLS" in load_settings(write(**SECRETS)).environment()
-
-
-@pytest.mark.xfail(
-    strict=True, raises=pytest.fail.Exception, reason="reported: an empty path becomes the working folder"
-)
-@pytest.mark.parametrize("value", ["", " ", "s3://"])
-def test_an_empty_path_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv(PREFIX + "LAKE", value)
-    with pytest.raises(UsageError, match="lake"):
-        load_settings(write())
-
-
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="reported: the root folder becomes the working folder")
-def test_the_root_folder_is_a_folder(write: Write) -> None:
-    assert load_settings(write(landing="/")).landing == "/"
-
-
-@pytest.mark.xfail(
-    strict=True, raises=(OSError, UnicodeDecodeError), reason="reported: IsADirectoryError, UnicodeDecodeError"
-)
-@pytest.mark.parametrize("content", [None, b'lake = "\xe9"'], ids=["a folder", "latin-1"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
-    file = tmp_path
-    if content is not None:
-        file = tmp_path / "latin.toml"
-        file.write_bytes(content)
-    with pytest.raises(UsageError) as error:
-        load_settings(file)
-    assert str(file) in error.value.what
