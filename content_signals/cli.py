@@ -89,7 +89,9 @@ def try_(
 
     context = _context(settings, say=True)
     found = context.catalog.table(table)
-    trial = try_day(context, spark_session(f"try {found.table}", interactive=True), found, parse_day(day), sample=sample)
+    trial = try_day(
+        context, spark_session(f"try {found.table}", interactive=True), found, parse_day(day), sample=sample
+    )
     show.record(trial_record(trial), json)
 
 
@@ -157,7 +159,9 @@ def status(settings: SettingsFile = None) -> None:
 
 @app.command()
 def demo(
-    landing: Annotated[Path | None, typer.Option(help="A landing folder of your own; default: generated files.")] = None,
+    landing: Annotated[
+        Path | None, typer.Option(help="A landing folder of your own; default: generated files.")
+    ] = None,
     settings: SettingsFile = None,
 ) -> None:
     """Thirty landed days in one run, one more through Airflow, features of three tracks at the end."""
@@ -178,7 +182,8 @@ def generate(
     from content_signals.local.landing import generate_landing
 
     made = generate_landing(folder, days=days_until_yesterday(days), seed=seed)
-    typer.echo(f"{folder}: {len(made.days)} days, {sum(made.rows.values()):,} rows, missing: {', '.join(map(str, made.missing_days)) or 'none'}")
+    missing = ", ".join(map(str, made.missing_days)) or "none"
+    typer.echo(f"{folder}: {len(made.days)} days, {sum(made.rows.values()):,} rows, missing: {missing}")
 
 
 def main() -> None:
@@ -200,7 +205,7 @@ def _context(settings: Path | None, *, say: bool = False):  # type: ignore[no-un
 
     found = load_settings(settings)
     return Context(
-        found, Lake(found.lake), catalog(), start_run(), to_stderr(time.monotonic()) if say else lambda line: None
+        found, Lake(found.lake), catalog(), start_run(), to_stderr(time.monotonic()) if say else lambda _: None
     )
 
 

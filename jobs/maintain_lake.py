@@ -13,7 +13,7 @@ from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.job import main, parser
 
 
-def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:
+def work(context: Context, given: argparse.Namespace, _days: list[date]) -> Outcome:
     """Run the step."""
     if given.retention_hours < MIN_RETENTION_HOURS:
         raise UsageError(

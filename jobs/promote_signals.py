@@ -1,4 +1,7 @@
-"""Make judged days visible: `--table NAME`, `--day D` or `--from D --to D`, `--run-id` (default: the newest stage). Needs no Spark."""
+"""Make judged days visible: `--table NAME`, `--day D` or `--from D --to D`. Needs no Spark.
+
+Without `--run-id` the newest stage of the day is meant.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Judge staged days by the table's rules: `--table NAME`, `--day D` or `--from D --to D`, `--run-id` (default: the newest stage)."""
+"""Judge staged days by the table's rules: `--table NAME`, `--day D` or `--from D --to D`.
+
+Without `--run-id` the newest stage of the day is meant.
+"""
 
 from __future__ import annotations
 

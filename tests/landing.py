@@ -12,11 +12,14 @@ import pyarrow.parquet as pq
 
 HEADER = "date,playlist,position,track_id"
 CATALOGUE_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("track_id", "title", "artists", "album_id", "length")] + [("first_seen", pa.date32())]
+    [(name, pa.string()) for name in ("track_id", "title", "artists", "album_id", "length")]
+    + [("first_seen", pa.date32())]
 )
 
 
-def write_positions(landing: Path, day: date, lines: Iterable[str], *, header: str = HEADER, end: str = "\n", gz: bool = True) -> Path:
+def write_positions(
+    landing: Path, day: date, lines: Iterable[str], *, header: str = HEADER, end: str = "\n", gz: bool = True
+) -> Path:
     """A day's file of raw lines below a header."""
     folder = landing / "playlists" / "daily"
     folder.mkdir(parents=True, exist_ok=True)
@@ -28,12 +31,16 @@ def write_positions(landing: Path, day: date, lines: Iterable[str], *, header: s
 
 def held(day: date, playlists: dict[str, str]) -> list[str]:
     """Lines of a day: playlist -> its tracks, one letter each, in order."""
-    return [f"{day},{name},{place},{track}" for name, tracks in playlists.items() for place, track in enumerate(tracks, 1)]
+    return [
+        f"{day},{name},{place},{track}" for name, tracks in playlists.items() for place, track in enumerate(tracks, 1)
+    ]
 
 
 def write_catalogue(landing: Path, rows: list[tuple], schema: pa.Schema = CATALOGUE_SCHEMA) -> Path:
     """The undated catalogue."""
     path = landing / "playlists" / "tracks.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema), path)
+    pq.write_table(
+        pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema), path
+    )
     return path

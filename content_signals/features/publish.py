@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -37,7 +36,7 @@ class Written:
     sample_not_taken: tuple[str, ...] = ()
 
 
-def publish_files(store: FeatureStore, table: Table, files: Sequence[str], valid_from: datetime) -> Written:
+def publish_files(store: FeatureStore, table: Table, files: Sequence[str]) -> Written:
     """Write the rows of a day's files and read every key back.
 
     `not_taken` counts keys whose served values differ although they carry the day's event time: Feast's Redis store

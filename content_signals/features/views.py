@@ -79,7 +79,7 @@ def _source(table: Table, lake: Lake) -> SparkSource:
     columns = ", ".join((*table.keys, *table.values, EVENT_TS, COMPUTED_AT))
     return SparkSource(
         name=table.table,
-        query=f"select {columns} from delta.`{lake.of(table).path}`",
+        query=f"select {columns} from delta.`{lake.of(table).path}`",  # noqa: S608  names of the contract
         timestamp_field=EVENT_TS,
         # Without it rows of equal event time would be doubled, and a rebuilt day could not win.
         created_timestamp_column=COMPUTED_AT,

@@ -29,7 +29,7 @@ from content_signals.signals.entities import TRACK
 )
 '''
 
-_COMPUTE = '''"""{title}: the columns that are computed. Windowed columns are declared in the contract and need no code."""
+_COMPUTE = '''"""{title}: the columns that are computed. Windowed columns are declared and need no code."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ GOLDEN = [
 
 
 def test_golden_rows(spark):
-    tracks = spark.createDataFrame([(DAY, key, title) for key, title, _ in GOLDEN], "ds date, track_id string, title string")
+    rows_in = [(DAY, key, title) for key, title, _ in GOLDEN]
+    tracks = spark.createDataFrame(rows_in, "ds date, track_id string, title string")
     rows = compute({{"catalogue_tracks_v1": tracks}}, [DAY]).collect()
     assert {{(row.track_id, row.title_words_count) for row in rows}} == {{(key, words) for key, _, words in GOLDEN}}
 '''

@@ -1,7 +1,7 @@
 """Where things lie in the lake.
 
-<lake>/{sources,signals,quarantine}/<table>                        Delta tables, partitioned by ds
-<lake>/_runs/<table>/<day>/<run_id>/{stage,verdict,receipt}.json   what a run staged, how it was judged, what became of it
+<lake>/{sources,signals,quarantine}/<table>        Delta tables, partitioned by ds
+<lake>/_runs/<table>/<day>/<run_id>/*.json         what a run staged, its verdict, its receipt
 """
 
 from __future__ import annotations

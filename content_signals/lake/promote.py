@@ -71,7 +71,7 @@ def promote(
             return Promotion(table.name, stage.day, stage.run_id, stage.rows, delta.version(), already=True)
         if stored is not None and stored > stage.fence:
             raise Superseded(
-                f"{table.name} {day}: a newer run (fence {stored}) has promoted this day; this stage has fence {stage.fence}",
+                f"{table.name} {day}: a newer run (fence {stored}) has promoted this day; this fence: {stage.fence}",
                 state="readers see the newer run's rows",
                 next_step="nothing, or extract the day again if this run is the one you want",
             )

@@ -47,7 +47,7 @@ def spark_session(name: str, *, interactive: bool = False) -> SparkSession:
 @contextmanager
 def sized_for(session: SparkSession, rows: int) -> Iterator[None]:
     """For few rows: one shuffle partition and no adaptive planning, for as long as the block lasts."""
-    before = {key: session.conf.get(key) for key in _SMALL}
+    before = {key: session.conf.get(key) or "" for key in _SMALL}
     if rows < SMALL_ROWS:
         for key, value in _SMALL.items():
             session.conf.set(key, value)
@@ -55,4 +55,4 @@ def sized_for(session: SparkSession, rows: int) -> Iterator[None]:
         yield
     finally:
         for key, value in before.items():
-            session.conf.set(key, value or "")
+            session.conf.set(key, value)

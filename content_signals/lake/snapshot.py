@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
@@ -81,7 +82,7 @@ class Snapshot:
             return []
         adds = self.delta.get_add_actions(flatten=True)
         paths = adds.column("path").to_pylist()
-        days: list[date] = adds.column("partition.ds").to_pylist() if paths else []
+        days: list[Any] = list(adds.column("partition.ds").to_pylist()) if paths else []
         return [(path, str(day)) for path, day in zip(paths, days, strict=True)]
 
 

@@ -10,26 +10,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.table import Table as Grid
 
 from content_signals.catalog import Catalog, catalog
-from content_signals.day import day_range, valid_from
+from content_signals.day import day_range
 from content_signals.errors import UsageError
 from content_signals.local import services
 from content_signals.local.airflow import airflow_url
 from content_signals.local.airflow_api import AirflowApi
+from content_signals.local.demo_report import Step, print_features, print_steps
 from content_signals.local.job_process import run_job
 from content_signals.local.landing import generate_landing
 from content_signals.settings import Settings
 
 RANGE_DAYS = 30
-SERVICE = "playlist_ranker_v1"
+PAST_DAYS = 7
 SEED = 1
-
-Step = dict[str, Any]
 
 
 def run_demo(settings: Settings, landing: Path | None) -> None:
@@ -46,7 +43,7 @@ def run_demo(settings: Settings, landing: Path | None) -> None:
     console.print(f"Landing: {settings.landing}; range {earlier[0]} to {earlier[-1]}, then {last} through Airflow")
     steps: list[Step] = []
     with ThreadPoolExecutor(max_workers=1) as pool:
-        coming_up = pool.submit(services.up, settings, features=False, say=lambda line: None)
+        coming_up = pool.submit(services.up, settings, features=False, say=lambda _: None)
         with _timed(steps, "ingest playlist_positions", console) as step:
             step.update(run_job(settings, "ingest_source", "--source", "playlist_positions", *_range(earlier)))
         with _timed(steps, "services up (waited for)", console):
@@ -58,9 +55,10 @@ def run_demo(settings: Settings, landing: Path | None) -> None:
         step.update(run_job(settings, "rebuild_signals", "--tables", tables, *_range(earlier)))
     api = AirflowApi(airflow_url(settings))
     _one_day_through_airflow(api, catalog(), last, scheduled, steps, console)
-    _print_steps(console, steps, time.monotonic() - started)
-    _print_features(console, settings, earlier, last)
-    console.print(f"\nDone in {time.monotonic() - started:.0f} s. Airflow's UI: {airflow_url(settings)}. Stop with: make down")
+    print_steps(console, steps, time.monotonic() - started)
+    print_features(console, settings, last, earlier[-min(PAST_DAYS, len(earlier))])
+    seconds = time.monotonic() - started
+    console.print(f"\nDone in {seconds:.0f} s. Airflow's UI: {airflow_url(settings)}. Stop with: make down")
 
 
 def days_until_yesterday(count: int) -> list[date]:
@@ -79,7 +77,7 @@ def _prepare_landing(settings: Settings, landing: Path | None, console: Console)
         )
     wanted = landing.resolve() if landing else None
     if home.exists() and (home.resolve() if home.is_symlink() else None) != wanted:
-        services.down(settings, say=lambda line: None)
+        services.down(settings, say=lambda _: None)
         aside = state / "earlier" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
         aside.mkdir(parents=True)
         for path in (home, Path(settings.lake), state / "valkey", state / "feast", state / "airflow"):
@@ -148,65 +146,7 @@ def _task_steps(api: AirflowApi, dag: str, run_id: str) -> list[Step]:
     for task in api.tasks(dag, run_id):
         report = api.report(dag, run_id, task["task_id"])
         if report:
-            steps.append({**report, "step": f"{dag}: {task['task_id'].rsplit('.', 1)[-1]}", "seconds": task["duration"]})
+            steps.append(
+                {**report, "step": f"{dag}: {task['task_id'].rsplit('.', 1)[-1]}", "seconds": task["duration"]}
+            )
     return steps
-
-
-def _print_steps(console: Console, steps: list[Step], seconds: float) -> None:
-    grid = Grid(title=f"Steps ({seconds:.0f} s in all)", title_justify="left")
-    for name in ("step", "seconds", "days", "rows in", "rows out", "set aside", "verdict"):
-        grid.add_column(name, justify="left" if name in ("step", "verdict") else "right", no_wrap=name == "step")
-    for step in steps:
-        days = step.get("days")
-        counts = [step.get(name) for name in ("rows_in", "rows_out", "quarantined")]
-        grid.add_row(
-            step["step"],
-            f"{step['seconds'] or 0:.1f}",
-            "" if days is None else str(len(days)),
-            *["" if count is None else f"{count:,}" for count in counts],
-            step.get("verdict") or "",
-        )
-    console.print(grid)
-
-
-def _print_features(console: Console, settings: Settings, earlier: list[date], last: date) -> None:
-    import duckdb
-
-    from content_signals.features.client import offline, online
-    from content_signals.features.store import feature_store
-    from content_signals.lake.layout import Lake
-    from content_signals.lake.session import spark_session
-    from content_signals.lake.snapshot import Snapshot
-
-    popularity = Snapshot(Lake(settings.lake).of(catalog().table("track_popularity")))
-    assert popularity.delta is not None  # it was built above
-    with duckdb.connect() as connection:
-        connection.register("popularity", popularity.delta.to_pyarrow_dataset())
-        found = connection.execute(
-            "select track_id from popularity where ds = ? order by playlists_count desc, decayed_adds_50d desc, track_id limit 3",
-            [last],
-        ).fetchall()
-    keys = [key for (key,) in found]
-    store = feature_store(settings)
-    now = valid_from(last) + timedelta(hours=12)
-    live = online(store, catalog(), SERVICE, keys, as_of=now)
-    names = [value.feature for value in live[keys[0]]]
-    _print_vectors(console, f"Online through Feast, {SERVICE}, as of {now:%Y-%m-%d %H:%M} UTC", names, keys,
-                   {key: {v.feature: v.value for v in live[key]} for key in keys})  # fmt: skip
-    past = valid_from(earlier[-min(7, len(earlier))]) + timedelta(hours=12)
-    spark_session("demo offline read", interactive=True)  # Feast's Spark store takes the session there is
-    _print_vectors(console, f"Offline through Feast, {SERVICE}, as of {past:%Y-%m-%d %H:%M} UTC", names, keys,
-                   offline(store, SERVICE, keys, past))  # fmt: skip
-
-
-def _print_vectors(
-    console: Console, title: str, names: list[str], keys: list[str], values: dict[str, dict[str, Any]]
-) -> None:
-    grid = Grid(title=title, title_justify="left")
-    grid.add_column("feature")
-    for key in keys:
-        grid.add_column(key, justify="right")
-    for name in names:
-        shown = [values[key].get(name) for key in keys]
-        grid.add_row(name, *[f"{v:.4f}" if isinstance(v, float) else "-" if v is None else str(v) for v in shown])
-    console.print(grid)

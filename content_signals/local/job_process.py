@@ -53,7 +53,12 @@ def run_job(settings: Settings, job: str, *arguments: str) -> dict[str, Any]:
         JobFailed: for any exit code but 0.
     """
     done = subprocess.run(
-        job_command(job, *arguments), cwd=PROJECT, env=job_environment(settings), stdout=subprocess.PIPE, text=True, check=False
+        job_command(job, *arguments),
+        cwd=PROJECT,
+        env=job_environment(settings),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     report = report_of(done.stdout)
     if done.returncode:

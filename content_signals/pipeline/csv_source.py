@@ -59,7 +59,7 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
         .select(
             DAY,
             F.regexp_replace(FILE, "^file:/+", "/").alias("file"),
-            number(parsed, where).alias("line_number"),
+            number().alias("line_number"),
             raw.alias("raw"),
             F.col("_reason").alias("reason"),
             *_hints(parsed),

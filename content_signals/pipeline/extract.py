@@ -101,7 +101,7 @@ def _computed(
     if set(result.columns) != expected:
         missing, extra = expected - set(result.columns), set(result.columns) - expected
         raise ContractError(
-            f"{table.table}: compute and contract differ: missing {sorted(missing) or 'none'}, undeclared {sorted(extra) or 'none'}",
+            f"{table.table}: compute and contract differ: missing {sorted(missing)}, undeclared {sorted(extra)}",
             next_step=f"mend signals/{table.family}/compute.py or contract.py",
         )
     types = {c.name: c.type for c in table.computed}
@@ -140,7 +140,9 @@ def stamped(context: Context, table: Table, signals: DataFrame, known: DataFrame
     now = F.lit(context.run.now).cast("timestamp")
     values = [DAY, *table.keys, *table.values]
     if known is not None and set(values) <= set(known.columns):  # a new column makes every row a new one
-        before = known.select(*[F.col(n).alias(f"_was_{n}") for n in values], F.col(COMPUTED_AT).alias("_was_computed_at"))
+        before = known.select(
+            *[F.col(n).alias(f"_was_{n}") for n in values], F.col(COMPUTED_AT).alias("_was_computed_at")
+        )
         signals = signals.join(before, on=[F.col(n).eqNullSafe(F.col(f"_was_{n}")) for n in values], how="left")
         now = F.coalesce(F.col("_was_computed_at"), now)
     return signals.select(

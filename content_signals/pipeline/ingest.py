@@ -19,6 +19,19 @@ from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.landing import LandingFile, broken, find
 from content_signals.pipeline.parsed import Parsed
 
+# What a damaged file makes the readers under Spark throw. A store that fails for a while throws something else, and is
+# tried again.
+DAMAGED = (
+    "EOFException",
+    "ZipException",
+    "DataFormatException",
+    "Unexpected end of input stream",
+    "incorrect header check",
+    "not a gzip file",
+    "gzip stream CRC failure",
+    "stored gzip size",
+    "is not a Parquet file",
+)
 QUARANTINE_COLUMNS = ("file", "line_number", "raw", "reason")
 
 
@@ -100,19 +113,7 @@ def _parse(spark: SparkSession, source: Source, files: dict[date, LandingFile]) 
     try:
         return _reader(source).parse(spark, source, {day: f.path for day, f in files.items()})
     except Exception as error:
-        # Spark wraps what its readers throw; these are what a damaged file makes them throw.
-        signs = (
-            "EOFException",
-            "ZipException",
-            "Unexpected end of input stream",
-            "incorrect header check",
-            "not a gzip file",
-            "invalid",
-            "FAILED_READ_FILE",
-            "CANNOT_READ_FILE",
-            "is not a Parquet file",
-        )
-        if not any(sign in str(error) for sign in signs):
+        if not any(sign in str(error) for sign in DAMAGED):
             raise
         first = next(iter(files.values()))
         raise broken(first, f"it cannot be read to its end (truncated or damaged): {_reason(error)}") from error
@@ -126,8 +127,8 @@ def _too_malformed(source: Source, file: LandingFile, parsed: Parsed) -> BrokenD
         return None
     return broken(
         file,
-        f"{malformed} of {lines} rows are malformed ({malformed / lines:.2%}); at most {source.max_malformed_ratio:.2%} are"
-        f" allowed; they are in quarantine/{source.table}, ds={file.day}, with their reasons",
+        f"{malformed} of {lines} rows are malformed ({malformed / lines:.2%}); at most"
+        f" {source.max_malformed_ratio:.2%} are allowed; they are in quarantine/{source.table}, ds={file.day}",
     )
 
 
@@ -155,7 +156,8 @@ def _count(context: Context, source: Source, stage: Stage, parsed: Parsed, outco
     outcome.quarantined += malformed
     outcome.details["duplicates"] = int(str(outcome.details.get("duplicates", 0))) + duplicates
     context.say(
-        f"{source.table} {day}: {lines} rows, {malformed} set aside, {duplicates} exact duplicates dropped, {stage.rows} promoted"
+        f"{source.table} {day}: {lines} rows, {malformed} set aside,"
+        f" {duplicates} exact duplicates dropped, {stage.rows} promoted"
     )
 
 

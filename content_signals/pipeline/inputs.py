@@ -1,4 +1,4 @@
-"""Which days of which tables a table's day is made from: for extract, which reads them, and for stale, which compares."""
+"""Which days of which tables a table's day is made from: extract reads them, stale compares them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def buildable(table: Table, days: Sequence[date], snapshots: Snapshots) -> tuple
             )
     if not ready:
         raise NotLanded(
-            f"{table.table}: none of the days {days[0]} to {days[-1]} can be built: {table.driver.table} has none of them",
+            f"{table.table}: {table.driver.table} has none of the days {days[0]} to {days[-1]}",
             next_step="content-signals runs TABLE --day D tells what became of a day",
         )
     return ready, waiting

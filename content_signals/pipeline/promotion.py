@@ -52,9 +52,10 @@ def promote_judged(table: LakeTable, stage: Stage) -> Promotion:
     """
     verdict = read_verdict(table, stage)
     if verdict.outcome == STOPPED:
+        stopping = sum(failure.severity == "critical" for failure in verdict.failures)
         raise Refused(
-            f"{table.name} {stage.day}: run {stage.run_id} was stopped by {sum(f.severity == 'critical' for f in verdict.failures)} critical rules",
+            f"{table.name} {stage.day}: run {stage.run_id} was stopped by {stopping} critical rules",
             state="nothing was promoted; readers see the day as it was promoted last, if it was",
-            next_step=f"content-signals runs {table.name} --day {stage.day} tells which; mend, then extract the day again",
+            next_step=f"content-signals runs {table.name} --day {stage.day} tells which; mend, extract the day again",
         )
     return promote(table, stage, verdict.files)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import date
 
 from content_signals.contract import Table
-from content_signals.day import valid_from
 from content_signals.errors import NotLanded, UsageError
 from content_signals.features.publish import Written, publish_files
 from content_signals.features.registry import register
@@ -59,7 +58,7 @@ def _write(context: Context, table: Table, snapshot: Snapshot, day: date) -> Wri
     store = feature_store(context.settings)
     register(store)
     context.say(f"{table.table} {day}: registered; writing")
-    written = publish_files(store, table, snapshot.files([day]), valid_from(day))
+    written = publish_files(store, table, snapshot.files([day]))
     context.say(f"{table.table} {day}: {written.sent} rows sent, {written.served} read back equal")
     if written.not_taken:
         context.say(

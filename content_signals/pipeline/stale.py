@@ -10,6 +10,7 @@ import duckdb
 
 from content_signals.contract import DAY, Input, Table
 from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.stage import Inputs
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.inputs import Snapshots, record
 
@@ -60,9 +61,8 @@ def _of_table(table: Table, snapshots: Snapshots, upstream: dict[str, dict[date,
     return found
 
 
-def _moved(then: object, now: object) -> str:
+def _moved(then: Inputs, now: Inputs) -> str:
     """What differs between the inputs a day was made from and those there are."""
-    assert isinstance(then, dict) and isinstance(now, dict)
     for name, days in now.items():
         was = then.get(name, {})
         for day in sorted({*days, *was}):
@@ -88,7 +88,7 @@ def _moves_soon(table: Table, day: date, upstream: dict[str, dict[date, StaleDay
 
 
 def previous_days(snapshot: Snapshot, read: Input, days: Sequence[date]) -> dict[date, set[date]]:
-    """For each day, the earlier days on which one of its keys was present last: as extract finds them, without Spark."""
+    """For each day, the earlier days on which one of its keys was present last: as extract does, without Spark."""
     found: dict[date, set[date]] = {day: set() for day in days}
     if snapshot.delta is None:
         return found
@@ -96,8 +96,8 @@ def previous_days(snapshot: Snapshot, read: Input, days: Sequence[date]) -> dict
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.register("input", snapshot.delta.to_pyarrow_dataset())
-        pairs = connection.execute(
-            f"with present as (select distinct {DAY}, {keys} from input where {read.where or 'true'})"
+        pairs = connection.execute(  # names and predicate are the contract's own
+            f"with present as (select distinct {DAY}, {keys} from input where {read.where or 'true'})"  # noqa: S608
             f" select distinct {DAY}, lag({DAY}) over (partition by {keys} order by {DAY}) as previous from present"
         ).fetchall()
     for day, previous in pairs:

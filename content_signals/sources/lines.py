@@ -30,6 +30,6 @@ def read_lines(spark: SparkSession, files: Mapping[date, str]) -> DataFrame:
     )
 
 
-def number(lines: DataFrame, blocks: DataFrame) -> Column:
-    """Line number, 1 for the header, of lines joined with `blocks` (`_first_mark`, `_lines_before`)."""
+def number() -> Column:
+    """Line number, 1 for the header, of lines joined with their block's `_first_mark` and `_lines_before`."""
     return F.col(MARK) - F.col("_first_mark") + F.col("_lines_before") + 1

@@ -30,7 +30,7 @@ class Done:
 
     code: int
     report: dict[str, Any]
-    stderr: str
+    output: str
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,18 @@ class Platform:
     def run(self, job: str, *arguments: str, code: int = 0) -> Done:
         """Run a job to its end; it must end with `code`."""
         done = subprocess.run(
-            job_command(job, *arguments), cwd=PROJECT, env=job_environment(self.settings), capture_output=True, text=True, check=False
+            job_command(job, *arguments),
+            cwd=PROJECT,
+            env=job_environment(self.settings),
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        assert done.returncode == code, f"{job} {arguments} ended with {done.returncode}:\n{done.stderr[-6000:]}"
-        return Done(done.returncode, report_of(done.stdout), done.stderr)
+        assert done.returncode == code, (
+            f"{job} {arguments} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-6000:]}"
+        )
+        # spark-submit sends what a job says on stderr to stdout.
+        return Done(done.returncode, report_of(done.stdout), done.stdout + done.stderr)
 
     def start(self, job: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a job in a process group of its own."""
@@ -112,5 +120,3 @@ def online(short_folder: Path) -> Iterator[None]:
     services.up(settings, airflow=False, features=False)
     yield
     services.down(settings)
-
-

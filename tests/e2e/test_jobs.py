@@ -88,7 +88,18 @@ def test_a_range_lists_the_days_that_have_not_landed(waiting: Platform, tmp_path
     done = waiting.copy(tmp_path).run("extract_signals", "--table", CHANGES, *RANGE)
     assert list(done.report["skipped"]) == ["2020-03-24"]
     assert done.report["days"] == [str(day) for day in DAYS[:4]]
-    assert set(done.report) >= {"job", "table", "days", "run_id", "rows_in", "rows_out", "quarantined", "verdict", "seconds", "paths"}
+    assert set(done.report) >= {
+        "job",
+        "table",
+        "days",
+        "run_id",
+        "rows_in",
+        "rows_out",
+        "quarantined",
+        "verdict",
+        "seconds",
+        "paths",
+    }
 
 
 def test_an_extract_killed_while_it_writes(waiting: Platform, whole: Platform, tmp_path: Path) -> None:
@@ -142,8 +153,8 @@ def test_a_zombie_that_wakes_up_late_changes_nothing(waiting: Platform, whole: P
     assert zombie.wait(timeout=300) == 0  # it stages its files, where nobody sees them
     platform.run("validate_signals", "--table", POPULARITY, "--day", LAST, "--run-id", "zombie-run")
     done = platform.run("promote_signals", "--table", POPULARITY, "--day", LAST, "--run-id", "zombie-run", code=65)
-    assert "a newer run" in done.stderr
-    assert "readers see the newer run's rows" in done.stderr
+    assert "a newer run" in done.output
+    assert "readers see the newer run's rows" in done.output
     assert DeltaTable(platform.table(POPULARITY).path).version() == version
     assert content(platform) == before == content(whole)
 
@@ -162,7 +173,7 @@ def test_a_stopped_day_promotes_nothing(waiting: Platform, tmp_path: Path) -> No
     assert judged.report["verdict"] == "stopped"
     assert "expect_column_values_to_be_in_set of change" in judged.report["error"]
     refused = platform.run("promote_signals", "--table", CHANGES, "--day", LAST, "--run-id", "stopped-run", code=65)
-    assert "was stopped by" in refused.stderr
+    assert "was stopped by" in refused.output
     assert content(platform, CHANGES) == before
 
 
@@ -171,20 +182,27 @@ def test_bad_landing_files_and_bad_calls(tmp_path: Path) -> None:
     day = date(2020, 3, 1)
     path = write_positions(tmp_path / "landing", day, [f"{day},P,1,a"], header="date,playlist,track_id")
     done = platform.run("ingest_source", "--source", "playlist_positions", "--day", str(day), code=65)
-    assert str(path) in done.stderr
-    assert "expected the columns date, playlist, position, track_id; found date, playlist, track_id" in done.report["error"]
+    assert str(path) in done.output
+    assert (
+        "expected the columns date, playlist, position, track_id; found date, playlist, track_id"
+        in done.report["error"]
+    )
     done = platform.run("ingest_source", "--source", "playlist_positions", "--day", "2020-03-02", code=66)
     assert f"{tmp_path}/landing/playlists/daily/2020-03-02.csv.gz" in done.report["error"]
     for day_word in ("None", "", "2020-3-1"):
-        assert "is not a day" in platform.run("promote_signals", "--table", CHANGES, "--day", day_word, code=64).report["error"]
+        assert (
+            "is not a day"
+            in platform.run("promote_signals", "--table", CHANGES, "--day", day_word, code=64).report["error"]
+        )
     done = platform.run("promote_signals", "--table", "playlist_change", "--day", str(day), code=64)
-    assert "did you mean playlist_changes_v1" in done.stderr
-    assert "nothing is staged" in platform.run("promote_signals", "--table", CHANGES, "--day", str(day), code=66).report["error"]
+    assert "did you mean playlist_changes_v1" in done.output
+    assert (
+        "nothing is staged"
+        in platform.run("promote_signals", "--table", CHANGES, "--day", str(day), code=66).report["error"]
+    )
 
 
 def duckdb_day(day: str):
     import pyarrow.compute as pc
 
     return pc.field("ds") == date.fromisoformat(day)
-
-

@@ -60,10 +60,14 @@ def failure(outcome, day: date = DAY) -> str:
 
 
 def test_good_rows_land_as_they_are(context, landing, positions):
-    write_positions(landing, DAY, [f'{DAY},"Rock, Pop",1,a', f'{DAY},"He said ""hi""",2,b', f"{DAY},R\\B \\\"x,3,c", f"{DAY},夜,4,d"])
+    write_positions(
+        landing, DAY, [f'{DAY},"Rock, Pop",1,a', f'{DAY},"He said ""hi""",2,b', f'{DAY},R\\B \\"x,3,c', f"{DAY},夜,4,d"]
+    )
     outcome = positions()
     assert (outcome.rows_in, outcome.rows_out, outcome.quarantined, outcome.exit_code) == (4, 4, 0, 0)
-    names = {row[0] for row in source_rows(context, "playlist_positions", "playlist", "position", "track_id", "observed")}
+    names = {
+        row[0] for row in source_rows(context, "playlist_positions", "playlist", "position", "track_id", "observed")
+    }
     assert names == {"Rock, Pop", 'He said "hi"', 'R\\B \\"x', "夜"}
 
 
@@ -125,7 +129,12 @@ def test_line_numbers_hold_in_a_file_of_several_blocks(context, landing, positio
 
 
 def test_a_playlist_with_a_row_set_aside_is_not_observed(context, landing, positions):
-    lines = [*many(DAY), *held(DAY, {"Hole": "ab", "Whole": "ab", "Rock, Pop": "a"}), f"{DAY},Hole,x,c", f"{DAY},Rock, Pop,2,d"]
+    lines = [
+        *many(DAY),
+        *held(DAY, {"Hole": "ab", "Whole": "ab", "Rock, Pop": "a"}),
+        f"{DAY},Hole,x,c",
+        f"{DAY},Rock, Pop,2,d",
+    ]
     lines = [line.replace("Rock, Pop,1", '"Rock, Pop",1') for line in lines]
     write_positions(landing, DAY, lines)
     assert positions().exit_code == 0
@@ -196,6 +205,15 @@ def test_a_truncated_gzip_stops_the_day(context, landing, positions, kept):
     assert Snapshot(context.lake.of(context.catalog.source("playlist_positions"))).days == []
 
 
+def test_a_gzip_with_flipped_bits_stops_the_day(landing, positions):
+    path = write_positions(landing, DAY, many(DAY, 5000))
+    data = bytearray(path.read_bytes())
+    for place in range(len(data) // 2, len(data) // 2 + 40):
+        data[place] ^= 0xFF
+    path.write_bytes(bytes(data))
+    assert "cannot be read to its end" in failure(positions())
+
+
 def test_something_that_is_no_gzip_stops_the_day(landing, positions):
     path = write_positions(landing, DAY, [])
     path.write_bytes(b"date,playlist,position,track_id\n2020-03-01,P,1,a\n")
@@ -203,7 +221,9 @@ def test_something_that_is_no_gzip_stops_the_day(landing, positions):
 
 
 def test_no_file_names_the_paths_looked_for(landing, positions):
-    with pytest.raises(NotLanded, match=r"playlists/daily/2020-03-01\.csv\.gz and .*playlists/daily/2020-03-01\.csv") as error:
+    with pytest.raises(
+        NotLanded, match=r"playlists/daily/2020-03-01\.csv\.gz and .*playlists/daily/2020-03-01\.csv"
+    ) as error:
         positions()
     assert error.value.exit_code == 66
 
@@ -272,7 +292,11 @@ def test_bad_catalogue_rows_are_set_aside(context, landing, tracks):
     assert tracks().exit_code == 0
     reasons = [(number, reason) for _, number, _, reason in aside(context, "catalogue_tracks")]
     # Of two rows for one track, seen the same day, the smaller title stays.
-    assert reasons == [(8, "another row of the same track is kept"), (401, "track_id is empty"), (402, "first_seen is empty")]
+    assert reasons == [
+        (8, "another row of the same track is kept"),
+        (401, "track_id is empty"),
+        (402, "first_seen is empty"),
+    ]
 
 
 def test_a_catalogue_without_a_column_stops_the_day(landing, tracks):

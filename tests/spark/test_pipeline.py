@@ -120,10 +120,13 @@ def test_a_corrected_day(context, spark, landing, ingested, new_run):
     write_positions(landing, DAYS[1], held(DAYS[1], {"P": "ab", "Q": "axq", "Z": "z"}))
     ingested(DAYS[1], on=new_run(context))
     entries = stale_days(context)
-    assert {(e.table, e.day) for e in entries} == {
-        *(("playlist_changes_v1", day) for day in DAYS[1:4]),  # Q is observed next on the fourth day
-        *(("track_popularity_v1", day) for day in DAYS[1:]),
-    }
+    assert (
+        {(e.table, e.day) for e in entries}
+        == {
+            *(("playlist_changes_v1", day) for day in DAYS[1:4]),  # Q is observed next on the fourth day
+            *(("track_popularity_v1", day) for day in DAYS[1:]),
+        }
+    )
     again = new_run(context)
     for name in TABLES:
         build(again, spark, sorted({e.day for e in entries if e.table == name}), [name])
@@ -158,7 +161,9 @@ def test_only_changed_rows_get_a_new_computed_at(context, spark, landing, ingest
     again = new_run(context)
     ingested(DAYS[1], on=again)
     build(again, spark, [DAYS[1]])
-    when = {r["track_id"]: r["computed_at"] for r in rows(context, "track_popularity").to_pylist() if r["ds"] == DAYS[1]}
+    when = {
+        r["track_id"]: r["computed_at"] for r in rows(context, "track_popularity").to_pylist() if r["ds"] == DAYS[1]
+    }
     assert {track for track, at in when.items() if at == again.run.now} == {"e"}
 
 
@@ -184,7 +189,9 @@ def test_a_column_added_to_a_live_table(context, spark, landing, ingested, new_r
     ingested(*DAYS)
     build(context, spark, DAYS)
     table = context.catalog.table("track_popularity")
-    more = Windowed("playlists_lost_3d", op="count", of="playlist_changes_v1", where="change = 'removed'", days=3, about="x")
+    more = Windowed(
+        "playlists_lost_3d", op="count", of="playlist_changes_v1", where="change = 'removed'", days=3, about="x"
+    )
     also = Windowed("q_changes_7d", op="count", of="playlist_changes_v1", where="playlist = 'Q'", days=7, about="x")
     wider = replace(table, columns=(*table.columns, more, also))
     others = [t for t in context.catalog.tables if t.table != table.table]

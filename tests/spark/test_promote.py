@@ -180,7 +180,7 @@ def test_a_table_with_another_partitioning_is_refused(table):
 def test_a_changed_type_is_refused(table):
     promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
     stage = stage_of(table, TUESDAY, {"key": ["a"], "plays": [1.5]})
-    with pytest.raises(Refused, match="plays: .*long.*double"):
+    with pytest.raises(Refused, match=r"plays: .*long.*double"):
         promote(table, stage, stage.files)
 
 

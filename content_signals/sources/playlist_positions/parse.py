@@ -9,15 +9,15 @@ from content_signals.sources.lines import RAW
 
 HEADER = ("date", "playlist", "position", "track_id")
 # RFC 4180: a quote inside quotes is doubled; a backslash is a character like any other.
-_CSV = {"escape": '"', "mode": "PERMISSIVE", "columnNameOfCorruptRecord": "corrupt", "maxCharsPerColumn": "-1"}
+_CSV = {"escape": '"', "columnNameOfCorruptRecord": "corrupt", "maxCharsPerColumn": "-1"}
 _FIELDS = ", ".join(f"{name} string" for name in HEADER)
 
 
 def parse(lines: DataFrame) -> DataFrame:
     """The frame of lines with the source's columns, `_reason` (null: the row is good) and `_of_playlist`.
 
-    `_of_playlist` is the playlist a malformed row most likely belongs to, null where nothing tells: its day's list has a
-    hole and counts as not observed.
+    `_of_playlist` is the playlist a malformed row most likely belongs to, null where nothing tells: its list of the day
+    has a hole and counts as not observed.
     """
     row = F.from_csv(F.col(RAW), f"{_FIELDS}, corrupt string", _CSV).alias("row")
     parsed = lines.select("*", row)

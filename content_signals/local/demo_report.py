@@ -1,0 +1,81 @@
+"""What the demo prints at its end: steps with their time, rows and verdict; features online and offline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.table import Table as Grid
+
+from content_signals.catalog import catalog
+from content_signals.day import valid_from
+from content_signals.features.client import offline, online
+from content_signals.features.store import feature_store
+from content_signals.lake.layout import Lake
+from content_signals.lake.session import spark_session
+from content_signals.lake.snapshot import Snapshot
+from content_signals.settings import Settings
+
+SERVICE = "playlist_ranker_v1"
+
+Step = dict[str, Any]
+
+
+def print_steps(console: Console, steps: Sequence[Step], seconds: float) -> None:
+    """One row a step; `seconds` is what all of it took."""
+    grid = Grid(title=f"Steps ({seconds:.0f} s in all)", title_justify="left")
+    for name in ("step", "seconds", "days", "rows in", "rows out", "set aside", "verdict"):
+        grid.add_column(name, justify="left" if name in ("step", "verdict") else "right", no_wrap=name == "step")
+    for step in steps:
+        days = step.get("days")
+        counts = [step.get(name) for name in ("rows_in", "rows_out", "quarantined")]
+        grid.add_row(
+            step["step"],
+            f"{step['seconds'] or 0:.1f}",
+            "" if days is None else str(len(days)),
+            *["" if count is None else f"{count:,}" for count in counts],
+            step.get("verdict") or "",
+        )
+    console.print(grid)
+
+
+def print_features(console: Console, settings: Settings, last: date, past: date) -> None:
+    """Three tracks online as of the last day, and the same from the tables as of a past one."""
+    keys = _most_listed(settings, last)
+    store = feature_store(settings)
+    now, then = (valid_from(day) + timedelta(hours=12) for day in (last, past))
+    live = online(store, catalog(), SERVICE, keys, as_of=now)
+    names = [value.feature for value in live[keys[0]]]
+    values = {key: {value.feature: value.value for value in live[key]} for key in keys}
+    _print_vectors(console, f"Online through Feast, {SERVICE}, as of {now:%Y-%m-%d %H:%M} UTC", names, values)
+    spark_session("demo offline read", interactive=True)  # Feast's Spark store takes the session there is
+    values = offline(store, SERVICE, keys, then)
+    _print_vectors(console, f"Offline through Feast, {SERVICE}, as of {then:%Y-%m-%d %H:%M} UTC", names, values)
+
+
+def _most_listed(settings: Settings, day: date) -> list[str]:
+    """The three tracks that most playlists hold."""
+    popularity = Snapshot(Lake(settings.lake).of(catalog().table("track_popularity"))).delta
+    assert popularity is not None  # it was built before
+    with duckdb.connect() as connection:
+        connection.register("popularity", popularity.to_pyarrow_dataset())
+        found = connection.execute(
+            "select track_id from popularity where ds = ?"
+            " order by playlists_count desc, decayed_adds_50d desc, track_id limit 3",
+            [day],
+        ).fetchall()
+    return [key for (key,) in found]
+
+
+def _print_vectors(console: Console, title: str, names: Sequence[str], values: Mapping[str, Mapping[str, Any]]) -> None:
+    grid = Grid(title=title, title_justify="left")
+    grid.add_column("feature")
+    for key in values:
+        grid.add_column(key, justify="right")
+    for name in names:
+        shown = [vector.get(name) for vector in values.values()]
+        grid.add_row(name, *[f"{v:.4f}" if isinstance(v, float) else "-" if v is None else str(v) for v in shown])
+    console.print(grid)
