@@ -135,6 +135,9 @@ def _one_day_through_airflow(
         else:
             raise UsageError(f"{dag} {day} {run['state']}", next_step=f"look at {api.url}/dags/{dag}")
         steps += _task_steps(api, dag, run["dag_run_id"])
+    if not scheduled:
+        # Paused again, so that a later start with a schedule does not ingest yesterday out of old files.
+        api.set_paused("ingest_sources", True)
 
 
 def _is_again(api: AirflowApi, day: date) -> bool:
