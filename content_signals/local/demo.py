@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import time
@@ -70,13 +71,10 @@ def days_until_yesterday(count: int) -> list[date]:
 def _prepare_landing(settings: Settings, landing: Path | None, console: Console) -> Path:
     """Make the settings' landing folder the one asked for. What was built from another one is moved aside."""
     home, state = Path(settings.landing), Path(settings.var)
-    if landing is not None and not (landing / "playlists" / "daily").is_dir():
-        raise UsageError(
-            f"{landing} is no landing folder: it has no playlists/daily/",
-            next_step="a landing folder holds playlists/daily/YYYY-MM-DD.csv[.gz] and playlists/tracks.parquet",
-        )
+    if landing is not None:
+        _check_landing(landing)
     wanted = landing.resolve() if landing else None
-    if home.exists() and (home.resolve() if home.is_symlink() else None) != wanted:
+    if wanted and home.exists() and home.resolve() != wanted:
         services.down(settings, say=lambda _: None)
         aside = state / "earlier" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
         aside.mkdir(parents=True)
@@ -97,9 +95,18 @@ def _prepare_landing(settings: Settings, landing: Path | None, console: Console)
     return home
 
 
+def _check_landing(landing: Path) -> None:
+    missing = [name for name in ("playlists/daily", "playlists/tracks.parquet") if not (landing / name).exists()]
+    if missing:
+        raise UsageError(
+            f"{landing} is no landing folder: it has no {' and no '.join(missing)}",
+            next_step="a landing folder holds playlists/daily/YYYY-MM-DD.csv[.gz] and playlists/tracks.parquet",
+        )
+
+
 def _landed_days(landing: Path) -> list[date]:
     names = {path.name.split(".", 1)[0] for path in (landing / "playlists" / "daily").glob("*.csv*")}
-    return sorted(date.fromisoformat(name) for name in names)
+    return sorted(date.fromisoformat(name) for name in names if re.fullmatch(r"\d{4}-\d{2}-\d{2}", name))
 
 
 def _range(days: list[date]) -> tuple[str, ...]:

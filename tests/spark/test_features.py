@@ -1,0 +1,188 @@
+"""Publish and read through the real Feast, a real Valkey and the real tables."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+from feast import FeatureStore
+
+from content_signals.errors import NotLanded, Temporary, UnknownName, UsageError
+from content_signals.features.client import offline, online
+from content_signals.features.store import feast_environment, feature_store, online_client
+from content_signals.lake.layout import Lake, start_run
+from content_signals.local import services
+from content_signals.pipeline.ingest import ingest
+from content_signals.pipeline.publish import publish
+from content_signals.settings import PROJECT, Settings
+from tests.landing import held, write_catalogue, write_positions
+from tests.spark.test_pipeline import build
+
+FIRST = date(2020, 3, 1)
+DAYS = [FIRST + timedelta(days=n) for n in range(3)]
+STORY = [{"P": "abc", "Q": "ax"}, {"P": "abd", "Q": "ax"}, {"P": "b", "Q": "x"}]
+POPULARITY = "track_popularity_v1"
+
+
+@pytest.fixture(scope="module")
+def platform(spark):
+    """Three days of both served tables, built, and an online store."""
+    from content_signals.catalog import catalog
+    from content_signals.pipeline.context import Context
+
+    with tempfile.TemporaryDirectory(prefix="cs-features-") as name:  # a socket's path must be short
+        folder = Path(name)
+        settings = Settings(
+            landing=str(folder / "landing"),
+            lake=str(folder / "lake"),
+            online_store=f"unix://{folder}/valkey.sock",
+            registry=f"sqlite:///{folder}/feast/registry.db",
+            var=str(folder / "var"),
+        )
+        context = Context(settings, Lake(settings.lake), catalog(), start_run(), lambda _: None)
+        for day, playlists in zip(DAYS, STORY, strict=True):
+            write_positions(folder / "landing", day, held(day, playlists))
+        write_catalogue(folder / "landing", [("a", "Blue (Live)", "X, Y", "al", "3:10", FIRST)])
+        for source in context.catalog.sources:
+            ingest(context, spark, source, DAYS)
+        build(context, spark, DAYS, ["playlist_changes_v1", POPULARITY, "track_title_v1"])
+        services.up(settings, airflow=False, features=False, say=lambda _: None)
+        yield context
+        services.down(settings, say=lambda _: None)
+
+
+@pytest.fixture
+def published(platform):
+    """The second day of both tables online, in a store that held nothing."""
+    online_client(platform.settings).flushall()
+    for receipt in Path(platform.settings.lake).rglob("receipt.json"):
+        receipt.unlink()
+    for name in (POPULARITY, "track_title_v1"):
+        outcome = publish(platform, platform.catalog.table(name), [DAYS[1]])
+        assert outcome.details["not_taken"] == 0
+    return platform
+
+
+def noon_after(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC) + timedelta(days=1)
+
+
+def rows_of(context, day: date) -> dict[str, dict]:
+    table = DeltaTable(context.lake.of(context.catalog.table(POPULARITY)).path).to_pyarrow_dataset().to_table()
+    return {row["track_id"]: row for row in table.to_pylist() if row["ds"] == day}
+
+
+def test_what_is_served_is_what_the_table_says(published):
+    store = feature_store(published.settings)
+    rows = rows_of(published, DAYS[1])
+    served = online(store, published.catalog, "track_popularity", list(rows), noon_after(DAYS[1]))
+    table = published.catalog.table(POPULARITY)
+    for key, row in rows.items():
+        assert [v.feature for v in served[key]] == [f"{POPULARITY}:{name}" for name in table.values]
+        assert {v.feature.split(":")[1]: v.value for v in served[key]} == {name: row[name] for name in table.values}
+        assert {v.status for v in served[key]} == {"fresh"}
+
+
+def test_a_models_service_spans_families_with_pinned_versions(published):
+    served = online(feature_store(published.settings), published.catalog, "playlist_ranker_v1", ["a"], noon_after(DAYS[1]))
+    values = {value.feature: value.value for value in served["a"]}
+    assert values["track_title_v1:is_live"] is True
+    assert values["track_title_v1:duration_ms"] == 190_000
+    assert values[f"{POPULARITY}:playlists_count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("moment", "status"),
+    [
+        (noon_after(DAYS[1]), "fresh"),
+        # Valid from midnight; the next day's value is due 24 hours later, and late 30 hours after that.
+        (datetime(2020, 3, 3, tzinfo=UTC) + timedelta(hours=54), "fresh"),
+        (datetime(2020, 3, 3, tzinfo=UTC) + timedelta(hours=54, seconds=1), "stale"),
+        (datetime(2020, 3, 2, 23, tzinfo=UTC), "stale"),
+    ],
+)
+def test_a_value_is_judged_at_the_moment_asked_for(published, moment, status):
+    served = online(feature_store(published.settings), published.catalog, "track_popularity", ["a"], moment)
+    assert {value.status for value in served["a"]} == {status}
+    assert status == "fresh" or {value.value for value in served["a"]} == {None}
+
+
+def test_an_unknown_key_is_missing(published):
+    served = online(feature_store(published.settings), published.catalog, "track_popularity", ["?"], noon_after(DAYS[1]))
+    assert {(value.status, value.value) for value in served["?"]} == {("missing", None)}
+
+
+def test_an_unknown_service_is_answered_with_the_nearest(published):
+    with pytest.raises(UnknownName, match="unknown feature service") as error:
+        online(feature_store(published.settings), published.catalog, "track_popularty", ["a"], noon_after(DAYS[1]))
+    assert "track_popularity" in error.value.nearest
+
+
+def test_an_older_day_is_not_published_over_a_newer_one(published):
+    outcome = publish(published, published.catalog.table(POPULARITY), [DAYS[0]])
+    assert outcome.days == []
+    assert outcome.skipped[DAYS[0]] == "the online store serves 2020-03-02, which is newer"
+
+
+def test_of_a_range_the_newest_day_is_published(published):
+    outcome = publish(published, published.catalog.table(POPULARITY), DAYS)
+    assert outcome.days == [DAYS[2]]
+    served = online(feature_store(published.settings), published.catalog, "track_popularity", ["b"], noon_after(DAYS[2]))
+    assert {v.feature.split(":")[1]: v.value for v in served["b"]}["best_position"] == 1
+
+
+def test_a_correction_that_feast_does_not_take_is_counted(published, spark):
+    """Feast's Redis store ignores a row whose event time it has already: the job says so instead of keeping quiet."""
+    landing = Path(published.settings.landing)
+    write_positions(landing, DAYS[1], held(DAYS[1], {"P": "dba", "Q": "ax"}))
+    again = replace(published, run=start_run())
+    try:
+        ingest(again, spark, again.catalog.source("playlist_positions"), [DAYS[1]])
+        build(again, spark, [DAYS[1]])
+        outcome = publish(again, again.catalog.table(POPULARITY), [DAYS[1]])
+        assert outcome.details["not_taken"] == 2  # d and a changed places
+        assert outcome.rows_out == outcome.details["sent"] - 2
+    finally:
+        write_positions(landing, DAYS[1], held(DAYS[1], STORY[1]))
+        back = replace(published, run=start_run())
+        ingest(back, spark, back.catalog.source("playlist_positions"), [DAYS[1]])
+        build(back, spark, [DAYS[1]])
+
+
+def test_offline_as_of_a_past_day(published, spark):
+    values = offline(feature_store(published.settings), "track_popularity", ["a", "x", "?"], noon_after(DAYS[0]))
+    rows = rows_of(published, DAYS[0])
+    for key in ("a", "x"):
+        assert values[key][f"{POPULARITY}:playlists_count"] == rows[key]["playlists_count"]
+        assert values[key][f"{POPULARITY}:best_position"] == rows[key]["best_position"]
+    assert set(values["?"].values()) == {None}
+
+
+def test_plain_feast_reads_it(published, monkeypatch):
+    for name, value in feast_environment(published.settings).items():
+        monkeypatch.setenv(name, value)
+    store = FeatureStore(repo_path=str(PROJECT / "feature_repo"))
+    answer = store.get_online_features(features=store.get_feature_service("track_title"), entity_rows=[{"track_id": "a"}])
+    assert answer.to_dict()["artists_count"] == [2]
+    assert {view.name for view in store.list_feature_views()} == {POPULARITY, "track_title_v1"}
+    assert store.get_feature_view(POPULARITY).batch_source.created_timestamp_column == "computed_at"
+
+
+def test_a_table_that_is_not_served_or_not_promoted(platform):
+    with pytest.raises(UsageError, match="only feeds other tables"):
+        publish(platform, platform.catalog.table("playlist_changes"), [DAYS[0]])
+    with pytest.raises(NotLanded, match="has been promoted"):
+        publish(platform, platform.catalog.table(POPULARITY), [date(2019, 1, 1)])
+
+
+def test_a_store_that_does_not_answer_is_temporary(platform, tmp_path):
+    gone = platform.settings.model_copy(update={"online_store": Settings.model_validate({
+        **platform.settings.model_dump(), "online_store": f"unix://{tmp_path}/nobody.sock",
+        "registry": platform.settings.registry.get_secret_value(), "alert_urls": (),
+    }).online_store})  # fmt: skip
+    with pytest.raises(Temporary, match="does not answer"):
+        publish(replace(platform, settings=gone), platform.catalog.table(POPULARITY), [DAYS[1]])
