@@ -89,9 +89,7 @@ def try_(
 
     context = _context(settings, say=True)
     found = context.catalog.table(table)
-    trial = try_day(
-        context, spark_session(f"try {found.table}", interactive=True), found, parse_day(day), sample=sample
-    )
+    trial = try_day(context, spark_session(f"try {found.table}"), found, parse_day(day), sample=sample)
     show.record(trial_record(trial), json)
 
 

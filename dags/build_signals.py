@@ -13,8 +13,8 @@ Until the day is promoted readers see what was promoted before: a failure never 
   day is late. Nothing to do here; look at the input's own DAG.
 * **`extract`, exit code 66**: DRIVER has no rows for the day: it never landed. Ingest the day first.
 * **`validate`, exit code 65**: a critical rule failed. The message names the rule, what was observed and what is
-  allowed. Not retried. See the verdict under `<lake>/_runs/TABLE/<day>/` and the rows in `<lake>/quarantine/TABLE`;
-  mend the source or the rule, then clear `extract` and what follows.
+  allowed. Not retried. See `verdict.json` and `validation_result.json` under `<lake>/_runs/TABLE/<day>/`; mend the
+  source or the rule, then clear `extract` and what follows.
 * **`promote`, exit code 65**: a newer run has taken the day over, or the staged files are not the judged ones. Nothing
   was changed. Look at the newer run; if there is none, clear `extract` and what follows.
 * **any, exit code 64**: the call is wrong, most often the day. Trigger it again with a proper day.

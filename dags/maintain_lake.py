@@ -7,8 +7,8 @@ included. Readers and running jobs are not disturbed.
 ### When it is red
 Nothing is lost: the lake is as it was, with more files than it needs. It can wait until morning.
 
-* **exit code 75**: another commit came between more often than it was tried again. Clear the task later.
-* **exit code 65**: a table's log cannot be read. Read the message; look at the table's `_delta_log`.
+* **exit code 1**: another commit came between, or a table's log cannot be read; retried already. Read the log, look at
+  the table's `_delta_log`, clear the task.
 * **exit code 64**: the form is wrong. Trigger it again.
 * **exit code 1**: a crash; retried already. Read the log, mend the cause, clear the task.
 

@@ -1,7 +1,8 @@
 """Publish TABLE to the online store, a day at a time.
 
-Started when a day of TABLE is promoted, or when a rebuild has replaced some. `publish` sends what changed to the online
-store, newest value wins, and writes a receipt under `<lake>/receipts/TABLE`.
+Started when a day of TABLE is promoted, or when a rebuild has replaced some. `publish` sends the day's rows to the
+online store, where the newest event time wins, reads every key back, and writes `receipt.json` beside the run's files
+in `<lake>/_runs/TABLE/<day>/`. A day older than the one served is left alone.
 
 ### When it is red
 Models go on reading the values published before; a client sees from the event timestamp how old they are.
@@ -9,8 +10,8 @@ Models go on reading the values published before; a client sees from the event t
 * **exit code 75**: the online store or the registry does not answer; retried already. Start it (`make up` on one
   machine), then clear the task.
 * **exit code 66**: the day is not promoted. See `build_TABLE`.
-* **exit code 65**: what was read back is not what was sent. Read the message, then clear the task: publishing again is
-  always safe.
+* **green, but `not_taken` in its report**: so many keys of a corrected day go on serving their earlier values: Feast's
+  Redis store takes no row whose event time it has already.
 * **exit code 64**: the call is wrong, most often the day. Trigger it again with a proper day.
 * **exit code 1**: a crash; retried already. Read the log, mend the cause, clear the task.
 

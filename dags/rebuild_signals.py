@@ -47,10 +47,12 @@ from content_signals.orchestration.paths import job_paths
 TABLES = catalog().tables
 
 
-def skip_unless_rebuilt(table: str, *, params: dict[str, Any]) -> None:
-    """Let only the tables of this rebuild be announced: an announcement without a reason would publish in vain."""
-    if table not in {rebuilt.table for rebuilt in catalog().downstream(params["tables"])}:
-        raise AirflowSkipException(f"{table} is no part of this rebuild")
+def last_day_rebuilt(table: str, report: dict[str, Any]) -> str:
+    """The last day of the table that was promoted; a table without one is not announced, it would publish in vain."""
+    last: str | None = report.get("tables", {}).get(table, {}).get("last_day")
+    if last is None:
+        raise AirflowSkipException(f"no day of {table} was rebuilt")
+    return last
 
 
 with signals_dag(
@@ -79,5 +81,5 @@ with signals_dag(
     for table in TABLES:
         if table.serve:
             with TaskGroup(table.table, default_args={"owner": table.owner}, tooltip=table.about):
-                check = task(task_id="check")(skip_unless_rebuilt)(table.table)
-                rebuild >> check >> announce([publish_asset(table.table)], LAST_DAY)
+                last_day = task(task_id="last_day")(last_day_rebuilt)(table.table, rebuild.output)
+                announce([publish_asset(table.table)], last_day)

@@ -66,7 +66,7 @@ def online_client(settings: Settings) -> redis.Redis:
         client.ping()
     except redis.RedisError as error:
         parts = urlsplit(url)  # a password stands before the host, or in the query
-        shown = parts._replace(netloc=parts.netloc.rsplit("@", 1)[-1], query="").geturl()
+        shown = f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}{parts.path}"
         raise Temporary(f"the online store at {shown} does not answer: {error}", next_step=_NOT_SET) from error
     return client  # type: ignore[no-any-return]
 

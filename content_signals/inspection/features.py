@@ -30,7 +30,7 @@ def _online(context: Context, service: str, keys: Sequence[str], as_of: datetime
 def _offline(context: Context, service: str, keys: Sequence[str], as_of: datetime) -> list[dict[str, Any]]:
     from content_signals.lake.session import spark_session
 
-    spark_session("features offline", interactive=True)  # Feast's Spark store takes the session there is
+    spark_session("features offline")  # Feast's Spark store takes the session there is
     values = offline(feature_store(context.settings), service, keys, as_of)
     names = list(next(iter(values.values())))
     return [{"feature": name, **{key: values[key][name] for key in keys}} for name in names]

@@ -27,7 +27,7 @@ INVARIANTS = {
 }
 
 
-def spark_session(name: str, *, interactive: bool = False) -> SparkSession:
+def spark_session(name: str) -> SparkSession:
     """The session of this process, made when there is none.
 
     spark-submit takes `--properties-file conf/spark.conf`; plain Python gets the same file from here, because memory
@@ -36,8 +36,7 @@ def spark_session(name: str, *, interactive: bool = False) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    quick = "--driver-java-options -XX:TieredStopAtLevel=1 " if interactive else ""
-    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"--properties-file {PROPERTIES} {quick}pyspark-shell")
+    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"--properties-file {PROPERTIES} pyspark-shell")
     session = SparkSession.builder.appName(name).getOrCreate()
     for key, value in INVARIANTS.items():
         session.conf.set(key, value)

@@ -42,18 +42,20 @@ def run_demo(settings: Settings, landing: Path | None) -> None:
     scheduled = last == days_until_yesterday(1)[0]
     settings = settings.model_copy(update={"daily": scheduled})
     console.print(f"Landing: {settings.landing}; range {earlier[0]} to {earlier[-1]}, then {last} through Airflow")
+    log = Path(settings.var) / "demo.log"
+    console.print(f"What the jobs say as they go is in {log}")
     steps: list[Step] = []
     with ThreadPoolExecutor(max_workers=1) as pool:
         coming_up = pool.submit(services.up, settings, features=False, say=lambda _: None)
         with _timed(steps, "ingest playlist_positions", console) as step:
-            step.update(run_job(settings, "ingest_source", "--source", "playlist_positions", *_range(earlier)))
+            step.update(run_job(settings, "ingest_source", "--source", "playlist_positions", *_range(earlier), log=log))
         with _timed(steps, "services up (waited for)", console):
             coming_up.result()
     with _timed(steps, "ingest catalogue_tracks", console) as step:
-        step.update(run_job(settings, "ingest_source", "--source", "catalogue_tracks", *_range(earlier)))
+        step.update(run_job(settings, "ingest_source", "--source", "catalogue_tracks", *_range(earlier), log=log))
     tables = ",".join(t.table for t in catalog().tables)
     with _timed(steps, "build every table, one application", console) as step:
-        step.update(run_job(settings, "rebuild_signals", "--tables", tables, *_range(earlier)))
+        step.update(run_job(settings, "rebuild_signals", "--tables", tables, *_range(earlier), log=log))
     api = AirflowApi(airflow_url(settings))
     _one_day_through_airflow(api, catalog(), last, scheduled, steps, console)
     print_steps(console, steps, time.monotonic() - started)

@@ -51,7 +51,7 @@ def print_features(console: Console, settings: Settings, last: date, past: date)
     names = [value.feature for value in live[keys[0]]]
     values = {key: {value.feature: value.value for value in live[key]} for key in keys}
     _print_vectors(console, f"Online through Feast, {SERVICE}, as of {now:%Y-%m-%d %H:%M} UTC", names, values)
-    spark_session("demo offline read", interactive=True)  # Feast's Spark store takes the session there is
+    spark_session("demo offline read")  # Feast's Spark store takes the session there is
     values = offline(store, SERVICE, keys, then)
     _print_vectors(console, f"Offline through Feast, {SERVICE}, as of {then:%Y-%m-%d %H:%M} UTC", names, values)
 

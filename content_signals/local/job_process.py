@@ -46,22 +46,28 @@ def job_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def run_job(settings: Settings, job: str, *arguments: str) -> dict[str, Any]:
-    """Run a job to its end, its progress on our stderr; its report.
+def run_job(settings: Settings, job: str, *arguments: str, log: Path) -> dict[str, Any]:
+    """Run a job to its end, what it says added to `log`; its report.
 
     Raises:
         JobFailed: for any exit code but 0, unless days of a range went through beside those that failed.
     """
-    done = subprocess.run(
-        job_command(job, *arguments),
-        cwd=PROJECT,
-        env=job_environment(settings),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    report = report_of(done.stdout)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a+", encoding="utf-8", errors="replace") as said:
+        start = said.seek(0, os.SEEK_END)
+        done = subprocess.run(
+            job_command(job, *arguments),
+            cwd=PROJECT,
+            env=job_environment(settings),
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        said.seek(start)
+        output = said.read()
+    report = report_of(output)
     if done.returncode and not report.get("days"):
+        sys.stderr.write("\n".join(output.splitlines()[-20:]) + "\n")
         raise JobFailed(job, done.returncode, report)
     return report
 

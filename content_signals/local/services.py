@@ -39,8 +39,7 @@ def up(
     if airflow:
         say(
             f"Airflow's UI: {airflow_url(settings)}\n"
-            "Its DAGs are paused at first. For daily runs unpause publish_*, then build_*, then ingest_sources, in "
-            "this order: what is announced to a paused DAG is lost."
+            "ingest_sources and maintain_lake, started by the clock, are paused at first; unpause them for daily use"
         )
     return states
 

@@ -31,7 +31,7 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
     bad = F.col("_reason").isNotNull()
     malformed = parsed.where(bad).count()
     every_day = F.explode(F.array(*[F.lit(day) for day in files])).alias(DAY)
-    rows = parsed.where(~bad).select(*source.values, every_day).where(F.col("first_seen") <= F.col(DAY))
+    rows = family(source).known_on_day(parsed.where(~bad).select(*source.values, every_day))
     aside = parsed.where(bad).select(
         every_day,
         F.lit(path).alias("file"),

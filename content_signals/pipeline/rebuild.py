@@ -34,7 +34,13 @@ def rebuild(context: Context, spark: SparkSession, plan: Mapping[str, Sequence[d
         outcome = _table(context, spark, table, days) if days else Outcome()
         failed[table.table] = set(outcome.failed) | (broken & set(plan[table.table]))
         _add(total, outcome)
-        tables[table.table] = {"days": len(outcome.days), "rows": outcome.rows_out, "verdict": outcome.verdict}
+        last = str(max(outcome.days)) if outcome.days else None
+        tables[table.table] = {
+            "days": len(outcome.days),
+            "last_day": last,
+            "rows": outcome.rows_out,
+            "verdict": outcome.verdict,
+        }
     if not total.days and not total.failed:
         raise NotLanded(
             "none of the days can be built: no input of theirs has been promoted", next_step="ingest_source first"

@@ -46,7 +46,7 @@ def _of_table(table: Table, snapshots: Snapshots, upstream: dict[str, dict[date,
     ahead = {i.table: {d for d, e in upstream.get(i.table, {}).items() if e.state == MISSING} for i in table.all_inputs}
     possible = set.intersection(*({*snapshots.of(i.table).days, *ahead[i.table]} for i in table.all_inputs))
     for day in sorted(possible - set(snapshot.days)):
-        found[day] = StaleDay(table.table, day, MISSING, f"{table.driver.table} {day} is there, this day was not built")
+        found[day] = StaleDay(table.table, day, MISSING, "its inputs are there, or to be built before it")
     built = list(snapshot.days)
     now = (
         record(table, built, snapshots, lambda read: previous_days(snapshots.of(read.table), read, built))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from content_signals.contract import Input, Table
+from content_signals.errors import Superseded, Temporary
 from content_signals.lake.layout import Lake, LakeTable
 from content_signals.lake.promote import promote
 from content_signals.lake.read import read_days, read_files
@@ -50,8 +52,10 @@ def current_tiles(
         if scratch:
             return _together(spark, snapshot.files(set(wanted) - set(outdated)), target, stages)
         for stage in stages:
-            promote(kept, stage, stage.files)
+            with suppress(Superseded):  # a newer run has made the same tile meanwhile
+                promote(kept, stage, stage.files)
         snapshot = Snapshot(kept)
+        _check_made(table, snapshot, {day: wanted[day] for day in outdated})
     return read_days(spark, snapshot, wanted)
 
 
@@ -82,6 +86,16 @@ def _input_digests(table: Table, days: Sequence[date], snapshots: Snapshots) -> 
         for day, digest in snapshots.of(name).digests(days).items():
             found.setdefault(day, {})[name] = {str(day): digest}
     return dict(sorted(found.items()))
+
+
+def _check_made(table: Table, snapshot: Snapshot, wanted: Mapping[date, Inputs]) -> None:
+    for day, inputs in wanted.items():
+        if not _is_current(table, snapshot.stage(day), inputs):
+            raise Temporary(
+                f"{table.tiles} {day}: another run has made it from other inputs meanwhile",
+                state="nothing was staged",
+                next_step="extract the day again",
+            )
 
 
 def _is_current(table: Table, stage: Stage | None, inputs: Inputs) -> bool:

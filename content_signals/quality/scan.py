@@ -16,6 +16,7 @@ import great_expectations as gx  # noqa: E402
 from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult  # noqa: E402
 from pyspark.sql import DataFrame  # noqa: E402
 
+from content_signals.quality.suite import CRITICAL  # noqa: E402
 from content_signals.quality.verdict import Failure  # noqa: E402
 
 
@@ -67,7 +68,8 @@ def _failure(one: Any) -> Failure:
     )
     return Failure(
         rule=config.type,
-        severity=str(getattr(config.severity, "value", config.severity)),
+        # A rule that cannot be asked has judged nothing: whatever its severity, the day must not pass on it.
+        severity=CRITICAL if _raised(one) else str(getattr(config.severity, "value", config.severity)),
         column=", ".join(columns),
         observed=_observed(one),
         allowed=", ".join(f"{k}={v}" for k, v in kwargs.items()) or "no exception",
@@ -75,10 +77,18 @@ def _failure(one: Any) -> Failure:
     )
 
 
+def _raised(one: Any) -> str:
+    """What a rule that could not be asked raised: Great Expectations keys it by metric, or not at all."""
+    info = one.exception_info or {}
+    entries = [info] if "raised_exception" in info else [entry for entry in info.values() if isinstance(entry, dict)]
+    messages = [str(entry.get("exception_message")) for entry in entries if entry.get("raised_exception")]
+    return messages[0].splitlines()[0] if messages else ""
+
+
 def _observed(one: Any) -> str:
     result = one.result or {}
-    if (one.exception_info or {}).get("raised_exception"):
-        return f"an error: {one.exception_info.get('exception_message')}"
+    if raised := _raised(one):
+        return f"an error: {raised}"
     if "unexpected_count" in result:
         samples = result.get("partial_unexpected_list", [])[:3]
         return f"{result['unexpected_count']} of {result.get('element_count')} rows, e.g. {samples}"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from content_signals.contract import Computed, Table, Windowed
+from content_signals.contract import STAMPS, Computed, Table, Windowed
 from content_signals.errors import UsageError
 
 FOLDER = Path(__file__).resolve().parents[2] / "expectations"
@@ -70,6 +70,9 @@ def suggest(table: Table) -> dict[str, Any]:
         )
     for column in table.columns:
         rules += _of_windowed(column) if isinstance(column, Windowed) else _of_computed(column)
+    rules += [
+        _rule("expect_column_values_to_not_be_null", CRITICAL, "the platform writes it", column=n) for n in STAMPS
+    ]
     return {
         "name": table.table,
         "meta": {"notes": f"Rules of {table.table}. A start; sharpen them."},

@@ -23,7 +23,9 @@ def read_lines(spark: SparkSession, files: Mapping[date, str]) -> DataFrame:
     by_name = F.create_map(*[F.lit(value) for day, path in files.items() for value in (path.rsplit("/", 1)[-1], day)])
     return text.select(
         F.element_at(by_name, name).alias("ds"),
-        F.expr(r"trim(TRAILING '\r' FROM value)").alias(RAW),  # bytes that are not UTF-8 stay as they are, for `parse` to see
+        F.expr(r"trim(TRAILING '\r' FROM value)").alias(
+            RAW
+        ),  # bytes that are not UTF-8 stay as they are, for `parse` to see
         F.col("_metadata.file_path").alias(FILE),
         F.col("_metadata.file_block_start").alias(BLOCK),
         F.monotonically_increasing_id().alias(MARK),

@@ -30,7 +30,7 @@ os.environ.update(
     CONTENT_SIGNALS_JOBS_ENV=str(HOME / "jobs"),
 )
 
-# Notes its call, then answers as `plan.json` says for the job: {"<job>": [exit code, error]}.
+# Notes its call, then answers as `plan.json` says for the job: {"<job>": [exit code, error, more of its report]}.
 PROGRAM = f"""#!{sys.executable} -S
 import json, os, pathlib, sys
 home = pathlib.Path({str(HOME)!r})
@@ -39,9 +39,10 @@ keep = ("SPARK_HOME", "SPARK_LOCAL_IP", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON
 call = {{"job": job, "words": sys.argv[1:], "folder": os.getcwd(), "env": {{k: os.environ.get(k) for k in keep}}}}
 with (home / "calls.jsonl").open("a") as calls:
     calls.write(json.dumps(call) + "\\n")
-code, error = json.loads((home / "plan.json").read_text()).get(job, [0, ""])
+code, error, *more = json.loads((home / "plan.json").read_text()).get(job, [0, ""])
 print("working", file=sys.stderr)
 report = {{"job": job, "rows_out": 7, "verdict": "passed"}} | ({{"error": error}} if error else {{}})
+report |= more[0] if more else {{}}
 print(json.dumps(report), flush=True)
 print("a warning at exit", file=sys.stderr)
 sys.exit(code)
@@ -51,7 +52,7 @@ sys.exit(code)
 class FakeJobs:
     """The jobs environment of these tests."""
 
-    def plan(self, **answers: tuple[int, str]) -> None:
+    def plan(self, **answers: tuple[Any, ...]) -> None:
         """What each job answers from now on, and no calls yet."""
         (HOME / "plan.json").write_text(json.dumps(answers))
         (HOME / "calls.jsonl").write_text("")

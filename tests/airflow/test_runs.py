@@ -82,6 +82,9 @@ def test_a_wrong_day_never_reaches_a_job(bag: Any, jobs: Any) -> None:
 
 
 def test_rebuild_announces_only_what_it_has_rebuilt(bag: Any, jobs: Any) -> None:
+    # The third day had not landed: it is not announced, the last day that was promoted is.
+    rebuilt = {"playlist_changes_v1": {"last_day": "2020-03-02"}, "track_popularity_v1": {"last_day": "2020-03-02"}}
+    jobs.plan(rebuild_signals=(0, "", {"tables": rebuilt}))
     conf = {"from": "2020-03-01", "to": "2020-03-03", "tables": ["playlist_changes_v1"]}
     run = bag.dags["rebuild_signals"].test(run_conf=conf)
     assert str(run.state) == "success", states(run)
@@ -93,6 +96,9 @@ def test_rebuild_announces_only_what_it_has_rebuilt(bag: Any, jobs: Any) -> None
     ]
     found = states(run)
     assert found["track_popularity_v1.announce"] == "success", "made from playlist_changes_v1"
+    assert (
+        run.get_task_instance("track_popularity_v1.last_day").xcom_pull("track_popularity_v1.last_day") == "2020-03-02"
+    )
     assert found["track_title_v1.announce"] == "skipped"
 
 

@@ -88,7 +88,9 @@ def test_what_is_served_is_what_the_table_says(published):
 
 
 def test_a_models_service_spans_families_with_pinned_versions(published):
-    served = online(feature_store(published.settings), published.catalog, "playlist_ranker_v1", ["a"], noon_after(DAYS[1]))
+    served = online(
+        feature_store(published.settings), published.catalog, "playlist_ranker_v1", ["a"], noon_after(DAYS[1])
+    )
     values = {value.feature: value.value for value in served["a"]}
     assert values["track_title_v1:is_live"] is True
     assert values["track_title_v1:duration_ms"] == 190_000
@@ -112,7 +114,9 @@ def test_a_value_is_judged_at_the_moment_asked_for(published, moment, status):
 
 
 def test_an_unknown_key_is_missing(published):
-    served = online(feature_store(published.settings), published.catalog, "track_popularity", ["?"], noon_after(DAYS[1]))
+    served = online(
+        feature_store(published.settings), published.catalog, "track_popularity", ["?"], noon_after(DAYS[1])
+    )
     assert {(value.status, value.value) for value in served["?"]} == {("missing", None)}
 
 
@@ -131,7 +135,9 @@ def test_an_older_day_is_not_published_over_a_newer_one(published):
 def test_of_a_range_the_newest_day_is_published(published):
     outcome = publish(published, published.catalog.table(POPULARITY), DAYS)
     assert outcome.days == [DAYS[2]]
-    served = online(feature_store(published.settings), published.catalog, "track_popularity", ["b"], noon_after(DAYS[2]))
+    served = online(
+        feature_store(published.settings), published.catalog, "track_popularity", ["b"], noon_after(DAYS[2])
+    )
     assert {v.feature.split(":")[1]: v.value for v in served["b"]}["best_position"] == 1
 
 
@@ -166,7 +172,9 @@ def test_plain_feast_reads_it(published, monkeypatch):
     for name, value in feast_environment(published.settings).items():
         monkeypatch.setenv(name, value)
     store = FeatureStore(repo_path=str(PROJECT / "feature_repo"))
-    answer = store.get_online_features(features=store.get_feature_service("track_title"), entity_rows=[{"track_id": "a"}])
+    answer = store.get_online_features(
+        features=store.get_feature_service("track_title"), entity_rows=[{"track_id": "a"}]
+    )
     assert answer.to_dict()["artists_count"] == [2]
     assert {view.name for view in store.list_feature_views()} == {POPULARITY, "track_title_v1"}
     assert store.get_feature_view(POPULARITY).batch_source.created_timestamp_column == "computed_at"

@@ -177,15 +177,28 @@ def compute(inputs: Mapping[str, DataFrame], days: Sequence[date]) -> DataFrame:
     Returns:
         One row per track_id and ds: ds, track_id and the columns of the contract.
     """
-    tracks = inputs[CATALOGUE]
+    # A title says the same on every day it stands in the catalogue: it is read once, however many days are built.
+    wanted = inputs[CATALOGUE].where(F.col("ds").isin(list(days)))
+    wordings = wanted.groupBy("track_id", "title", "artists", "length").agg(
+        F.collect_list(F.struct("ds", "first_seen")).alias("seen")
+    )
+    read = wordings.select("track_id", *_read(), "seen")
+    placed = read.select(*read.columns[:-1], F.explode("seen").alias("on"))
+    return placed.select(
+        F.col("on.ds").alias("ds"),
+        *read.columns[:-1],
+        F.datediff("on.ds", "on.first_seen").alias("catalogue_age_days"),
+    )
+
+
+def _read() -> list[Column]:
+    """What title, artist line and length say."""
     title = F.coalesce(F.col("title"), F.lit(""))
     line = _normalise(F.coalesce(F.col("artists"), F.lit("")))
     text = _normalise(title)
     markers = _markers(text)
     said = F.array_join(markers, "\n")
-    return tracks.where(F.col("ds").isin(list(days))).select(
-        "ds",
-        "track_id",
+    return [
         _says(said, _LIVE).alias("is_live"),
         (_says(said, _REMIX) | _ends_in(text, "(?:remix(?:es)?|rmx)") | _named_mix(markers, line)).alias("is_remix"),
         (_says(said, _REMASTER) | _ends_in(text, "remaster(?:ed)?")).alias("is_remaster"),
@@ -197,8 +210,7 @@ def compute(inputs: Mapping[str, DataFrame], days: Sequence[date]) -> DataFrame:
         F.length(title).alias("title_length_chars"),
         _script(title).alias("script"),
         _duration_ms(F.col("length")).alias("duration_ms"),
-        F.datediff("ds", "first_seen").alias("catalogue_age_days"),
-    )
+    ]
 
 
 def _normalise(text: Column) -> Column:

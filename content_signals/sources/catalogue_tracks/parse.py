@@ -33,3 +33,8 @@ def parse(rows: DataFrame) -> DataFrame:
         .when(F.dense_rank().over(order) > 1, "another row of the same track is kept")
     )
     return rows.withColumn("_reason", reason)
+
+
+def known_on_day(rows: DataFrame) -> DataFrame:
+    """Of rows that carry the day `ds`, those the catalogue had by then."""
+    return rows.where(F.col("first_seen") <= F.col("ds"))
