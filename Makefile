@@ -63,5 +63,5 @@ lock: setup ## compile requirements/*.in into the hashed locks, keeping versions
 
 clean: ## stop everything; remove the environments, local state and caches
 	@if [ -x $(JOBS)/content-signals ]; then $(JOBS)/content-signals down || echo "could not stop the services"; fi
-	rm -rf .venv var build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	rm -rf .venv var spark-warehouse build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

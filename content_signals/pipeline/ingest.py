@@ -176,4 +176,4 @@ def _reader(source: Source) -> _Reader:
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     causes = [line for line in lines if line.startswith("Caused by:") or "Exception:" in line]
-    return (causes[-1] if causes else lines[0])[:300]
+    return (causes[-1] if causes else lines[0]).removeprefix("Caused by: ")[:300]
