@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -69,10 +70,26 @@ def offline(store: FeatureStore, service: str, keys: Sequence[str], as_of: datet
     found = _service(store, service)
     join_key = _join_key(store, found)
     asked = pd.DataFrame({join_key: list(keys), "event_timestamp": pd.Timestamp(as_of)})
-    rows = store.get_historical_features(entity_df=asked, features=found, full_feature_names=True).to_df()
+    with _regex_names_undone():
+        rows = store.get_historical_features(entity_df=asked, features=found, full_feature_names=True).to_df()
     wanted = [name for name in rows.columns if name not in (join_key, "event_timestamp")]
     records = rows.astype(object).where(rows.notna(), None).to_dict("records")
     return {str(row[join_key]): {name.replace("__", ":", 1): row[name] for name in wanted} for row in records}
+
+
+@contextmanager
+def _regex_names_undone() -> Iterator[None]:
+    """Feast reads quoted column names as patterns, and leaves the session that way for whoever uses it next."""
+    from pyspark.sql import SparkSession
+
+    name = "spark.sql.parser.quotedRegexColumnNames"
+    session = SparkSession.getActiveSession()
+    before = session.conf.get(name, "false") if session else "false"
+    try:
+        yield
+    finally:
+        if session:
+            session.conf.set(name, before or "false")
 
 
 def _value(feature: str, value: Any, valid_from: datetime, alive: Any, as_of: datetime) -> Value:
