@@ -6,13 +6,14 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
-from content_signals.features.store import REPO
+from content_signals.features.store import REPO, settings_in_environment
+from content_signals.settings import Settings
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
 
-def register(store: FeatureStore) -> list[str]:
+def register(store: FeatureStore, settings: Settings) -> list[str]:
     """Apply entities, views and services. Idempotent; one registry commit. Returns the services' names.
 
     Feast's own `feast apply` does the same and, besides, opens every source in Spark.
@@ -23,8 +24,9 @@ def register(store: FeatureStore) -> list[str]:
     try:
         for name in ("definitions", "services"):
             sys.modules.pop(name, None)  # the lake they name is the one in the settings now
-        definitions = importlib.import_module("definitions")
-        services = importlib.import_module("services")
+        with settings_in_environment(settings):
+            definitions = importlib.import_module("definitions")
+            services = importlib.import_module("services")
     finally:
         sys.path.remove(str(REPO))
     own = [value for value in vars(services).values() if isinstance(value, FeatureService)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -29,11 +31,23 @@ def feast_environment(settings: Settings) -> dict[str, str]:
 
 def feature_store(settings: Settings) -> FeatureStore:
     """A plain `feast.FeatureStore` of `feature_repo/`."""
-    os.environ.update(feast_environment(settings))
     _make_registry_folder(settings.registry.get_secret_value())
     from feast import FeatureStore
 
-    return FeatureStore(repo_path=str(REPO))
+    with settings_in_environment(settings):
+        return FeatureStore(repo_path=str(REPO))
+
+
+@contextmanager
+def settings_in_environment(settings: Settings) -> Iterator[None]:
+    """These settings as this process's environment, for what reads them there, and gone again after the block."""
+    before = dict(os.environ)
+    os.environ.update(feast_environment(settings))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def feast_connection(url: str) -> str:

@@ -56,7 +56,7 @@ def publish(context: Context, table: Table, days: Sequence[date]) -> Outcome:
 def _write(context: Context, table: Table, snapshot: Snapshot, day: date) -> Written:
     online_client(context.settings).close()  # fail before work starts
     store = feature_store(context.settings)
-    register(store)
+    register(store, context.settings)
     context.say(f"{table.table} {day}: registered; writing")
     written = publish_files(store, table, snapshot.files([day]))
     context.say(f"{table.table} {day}: {written.sent} rows sent, {written.served} read back equal")

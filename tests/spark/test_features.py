@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 from feast import FeatureStore
+from pydantic import SecretStr
 
 from content_signals.errors import NotLanded, Temporary, UnknownName, UsageError
 from content_signals.features.client import offline, online
@@ -170,6 +172,11 @@ def test_offline_as_of_a_past_day(published, spark):
     assert spark.conf.get("spark.sql.parser.quotedRegexColumnNames", "false") == "false"
 
 
+def test_reading_leaves_no_settings_in_the_environment(published):
+    feature_store(published.settings)
+    assert not [name for name in os.environ if name.startswith("CONTENT_SIGNALS_")]
+
+
 def test_plain_feast_reads_it(published, monkeypatch):
     for name, value in feast_environment(published.settings).items():
         monkeypatch.setenv(name, value)
@@ -190,9 +197,6 @@ def test_a_table_that_is_not_served_or_not_promoted(platform):
 
 
 def test_a_store_that_does_not_answer_is_temporary(platform, tmp_path):
-    gone = platform.settings.model_copy(update={"online_store": Settings.model_validate({
-        **platform.settings.model_dump(), "online_store": f"unix://{tmp_path}/nobody.sock",
-        "registry": platform.settings.registry.get_secret_value(), "alert_urls": (),
-    }).online_store})  # fmt: skip
+    gone = platform.settings.model_copy(update={"online_store": SecretStr(f"unix://{tmp_path}/nobody.sock")})
     with pytest.raises(Temporary, match="does not answer"):
         publish(replace(platform, settings=gone), platform.catalog.table(POPULARITY), [DAYS[1]])
