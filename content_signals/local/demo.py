@@ -159,6 +159,6 @@ def _task_steps(api: AirflowApi, dag: str, run_id: str) -> list[Step]:
         report = api.report(dag, run_id, task["task_id"])
         if report:
             steps.append(
-                {**report, "step": f"{dag}: {task['task_id'].rsplit('.', 1)[-1]}", "seconds": task["duration"]}
+                {**report, "step": f"{dag}: {task['task_id']}", "seconds": task["duration"]}
             )
     return steps
