@@ -158,7 +158,5 @@ def _task_steps(api: AirflowApi, dag: str, run_id: str) -> list[Step]:
     for task in api.tasks(dag, run_id):
         report = api.report(dag, run_id, task["task_id"])
         if report:
-            steps.append(
-                {**report, "step": f"{dag}: {task['task_id']}", "seconds": task["duration"]}
-            )
+            steps.append({**report, "step": f"{dag}: {task['task_id']}", "seconds": task["duration"]})
     return steps

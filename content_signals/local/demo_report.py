@@ -52,8 +52,13 @@ def print_features(console: Console, settings: Settings, last: date, past: date)
     values = {key: {value.feature: value.value for value in live[key]} for key in keys}
     _print_vectors(console, f"Online through Feast, {SERVICE}, as of {now:%Y-%m-%d %H:%M} UTC", names, values)
     spark_session("demo offline read")  # Feast's Spark store takes the session there is
-    values = offline(store, SERVICE, keys, then)
-    _print_vectors(console, f"Offline through Feast, {SERVICE}, as of {then:%Y-%m-%d %H:%M} UTC", names, values)
+    past_values = offline(store, SERVICE, keys, then)
+    _print_vectors(
+        console,
+        f"Offline through Feast, {SERVICE}, as of {then:%Y-%m-%d %H:%M} UTC",
+        names,
+        {key: past_values[key] for key in keys},
+    )
 
 
 def _most_listed(settings: Settings, day: date) -> list[str]:
