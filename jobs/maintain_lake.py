@@ -26,7 +26,9 @@ def work(context: Context, given: argparse.Namespace, _days: list[date]) -> Outc
     outcome = Outcome()
     for contract in contracts:
         tables = [context.lake.of(contract), context.lake.quarantine(contract)]
-        tables += [context.lake.tiles(contract)] if isinstance(contract, Table) and contract.windowed else []
+        if isinstance(contract, Table):
+            tables.append(context.lake.of(contract).history)
+            tables += [context.lake.tiles(contract)] if contract.windowed else []
         for table in tables:
             upkeep = maintain(table, before=before, retention_hours=given.retention_hours)
             if upkeep:

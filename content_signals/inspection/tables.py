@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from content_signals.contract import Computed, Source, Table, Windowed
+from content_signals.lake.files import exists
 from content_signals.lake.receipt import published_day
 from content_signals.lake.snapshot import Snapshot
 from content_signals.pipeline.context import Context
@@ -32,6 +33,7 @@ def one_table(context: Context, name: str) -> dict[str, Any]:
             "made_from": [f"{i.table} ({contract.reach(i.table)} days)" for i in contract.all_inputs],
             "served": contract.serve,
             "rules": f"expectations/{contract.table}.json",
+            "history": path if exists(path := context.lake.of(contract).history.path) else None,
         }
     else:
         found |= {"key": list(contract.key), "landing": list(contract.landing)}

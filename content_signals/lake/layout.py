@@ -1,6 +1,7 @@
 """Where things lie in the lake.
 
 <lake>/{sources,signals,quarantine}/<table>        Delta tables, partitioned by ds
+<lake>/signals/<table>{_tiles,_history}            partials of a day's events; rows that rebuilds have superseded
 <lake>/_runs/<table>/<day>/<run_id>/*.json         what a run staged, its verdict, its receipt
 """
 
@@ -29,6 +30,11 @@ class LakeTable:
     def run_folder(self, day: date, run_id: str) -> str:
         """Folder of a run's files for one day."""
         return f"{self.runs}/{day}/{run_id}"
+
+    @property
+    def history(self) -> LakeTable:
+        """The table's history: the rows that rebuilds have superseded."""
+        return LakeTable(f"{self.name}_history", f"{self.path}_history", f"{self.runs}_history")
 
 
 @dataclass(frozen=True)

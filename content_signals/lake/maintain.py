@@ -9,6 +9,7 @@ from datetime import date
 from deltalake import DeltaTable
 
 from content_signals.contract import DAY
+from content_signals.lake.history import append_history
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.snapshot import Snapshot
 
@@ -33,7 +34,10 @@ def maintain(table: LakeTable, *, before: date, retention_hours: int) -> Upkeep 
     snapshot = Snapshot(table)
     if snapshot.delta is None:
         return None
-    days = [day for day in snapshot.days if day < before and len(snapshot.relative_files(day)) > 1]
+    for day in snapshot.days:  # before vacuum could take what a promote, killed between its two commits, left to do
+        if stage := snapshot.stage(day):
+            append_history(table, stage)
+    days = [day for day, files in snapshot.files_by_day.items() if day < before and len(files) > 1]
     _compact(snapshot.delta, days)
     delta = DeltaTable(table.path)
     removed = delta.vacuum(retention_hours, dry_run=False, full=True, enforce_retention_duration=False)

@@ -45,9 +45,13 @@ class Snapshot:
         wanted = None if days is None else {str(day) for day in days}
         return [f"{self.table.path}/{path}" for path, day in self._adds if wanted is None or day in wanted]
 
-    def relative_files(self, day: date) -> set[str]:
-        """Paths of the day's files below the table's folder."""
-        return {path for path, of in self._adds if of == str(day)}
+    @cached_property
+    def files_by_day(self) -> dict[date, set[str]]:
+        """Paths below the table's folder, by day; a day without files is left out."""
+        found: dict[date, set[str]] = {}
+        for path, day in self._adds:
+            found.setdefault(date.fromisoformat(day), set()).add(path)
+        return dict(sorted(found.items()))
 
     @cached_property
     def days(self) -> list[date]:

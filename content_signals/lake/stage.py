@@ -35,6 +35,9 @@ class Stage:
         digest: of the rows' keys and values, whatever their order and files; equal digests mean equal rows.
         inputs: input table -> day -> digest: what the day was made from.
         schema_json: schema of the staged frame, in the JSON that Delta and Spark share.
+        base: fence of the stage the day was promoted from when this one was made, 0 when there was none. Rows were
+            compared with that stage, so promote refuses the day once it holds another. None: not compared.
+        history: files below the table's history that hold the rows of `base` which this stage supersedes.
     """
 
     table: str
@@ -46,6 +49,8 @@ class Stage:
     files: tuple[StagedFile, ...]
     schema_json: str
     inputs: Inputs = field(default_factory=dict)
+    base: int | None = None
+    history: tuple[StagedFile, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -54,10 +59,26 @@ class Stage:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Stage:
         """From a JSON object."""
-        return cls(**{**record, "files": tuple(StagedFile(**f) for f in record["files"])})
+        files = {name: tuple(StagedFile(**f) for f in record.get(name, ())) for name in ("files", "history")}
+        return cls(**{**record, **files})
 
 
 def write_stage(
+    table: LakeTable,
+    frame: DataFrame,
+    days: Sequence[date],
+    run: Run,
+    inputs: Mapping[date, Inputs],
+    keys: Sequence[str],
+) -> list[Stage]:
+    """`stage_files`, with the record of each stage kept: what validate and promote look for."""
+    stages = stage_files(table, frame, days, run, inputs, keys)
+    for stage in stages:
+        write_stage_record(table, stage)
+    return stages
+
+
+def stage_files(
     table: LakeTable,
     frame: DataFrame,
     days: Sequence[date],
@@ -77,18 +98,21 @@ def write_stage(
     digests = _digests(frame, folder)
     stages = []
     for day in days:
-        files = tuple(
-            StagedFile(f"data/{run.folder}/{DAY}={day}/{info.base_name}", info.size)
-            for info in list_folder(f"{folder}/{DAY}={day}")
-            if info.base_name.endswith(".parquet")
-        )
+        files = staged_files(table, f"data/{run.folder}", day)
         rows, digest = digests.get(day, (0, "0-0"))
-        stage = Stage(
-            table.name, str(day), run.run_id, run.fence, rows, digest, files, schema_json, inputs.get(day, {})
+        stages.append(
+            Stage(table.name, str(day), run.run_id, run.fence, rows, digest, files, schema_json, inputs.get(day, {}))
         )
-        write_stage_record(table, stage)
-        stages.append(stage)
     return stages
+
+
+def staged_files(table: LakeTable, folder: str, day: date) -> tuple[StagedFile, ...]:
+    """The Parquet files of a day in a folder below the table's."""
+    return tuple(
+        StagedFile(f"{folder}/{DAY}={day}/{info.base_name}", info.size)
+        for info in list_folder(f"{table.path}/{folder}/{DAY}={day}")
+        if info.base_name.endswith(".parquet")
+    )
 
 
 def read_stage(table: LakeTable, day: date, run_id: str | None = None) -> Stage:

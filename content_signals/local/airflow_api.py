@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -170,12 +170,18 @@ class AirflowApi:
             time.sleep(POLL_SECONDS)
         return run
 
-    def wait_day(self, dag_id: str, day: date, *, seconds: float = 600) -> dict[str, Any]:
-        """Wait until a DAG has a run of its own for this partition key, started by whatever, and it has ended."""
+    def wait_day(
+        self, dag_id: str, day: date, *, other_than: Collection[str] = (), seconds: float = 600
+    ) -> dict[str, Any]:
+        """Wait until a DAG has a run of its own for this partition key, started by whatever, and it has ended.
+
+        Args:
+            other_than: ids of earlier runs, which are not meant.
+        """
         deadline = time.monotonic() + seconds
         while True:
             for run in self.runs(dag_id):
-                if run["partition_key"] == day.isoformat():
+                if run["partition_key"] == day.isoformat() and run["dag_run_id"] not in other_than:
                     return self.wait_run(dag_id, run["dag_run_id"], seconds=max(deadline - time.monotonic(), 0))
             if time.monotonic() > deadline:
                 raise Temporary(f"{dag_id} has no run for {day} after {seconds:.0f} s")

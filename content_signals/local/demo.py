@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -19,7 +20,7 @@ from content_signals.day import day_range
 from content_signals.errors import UsageError
 from content_signals.local import services
 from content_signals.local.airflow import airflow_url
-from content_signals.local.airflow_api import AirflowApi
+from content_signals.local.airflow_api import FINAL, AirflowApi
 from content_signals.local.demo_report import Step, print_features, print_steps
 from content_signals.local.job_process import run_job
 from content_signals.local.landing import generate_landing
@@ -28,6 +29,7 @@ from content_signals.settings import Settings
 RANGE_DAYS = 30
 PAST_DAYS = 7
 SEED = 1
+INGEST = "ingest_sources"
 
 
 def run_demo(settings: Settings, landing: Path | None) -> None:
@@ -130,27 +132,31 @@ def _one_day_through_airflow(
 ) -> None:
     builds = [f"build_{t.table}" for t in tables.tables]
     publishes = [f"publish_{t.table}" for t in tables.tables if t.serve]
-    api.wait_dags(["ingest_sources", *builds, *publishes])
-    api.unpause(*publishes, *builds, "ingest_sources")
-    console.print(f"  Airflow: {day} through ingest_sources, {len(builds)} build and {len(publishes)} publish DAGs …")
-    if scheduled and not any(run["partition_key"] == str(day) for run in api.runs("ingest_sources")):
-        api.wait_day("ingest_sources", day)  # unpausing started it
-    elif not scheduled or _is_again(api, day):
-        api.wait_run("ingest_sources", api.trigger("ingest_sources", {"day": str(day)}))
-    for dag in ("ingest_sources", *builds, *publishes):
-        run = api.wait_day(dag, day) if dag != "ingest_sources" or scheduled else api.runs(dag)[0]
-        if run["state"] == "success":
-            console.print(f"  Airflow: {dag} {day} succeeded")
+    api.wait_dags([INGEST, *builds, *publishes])
+    known = {dag: api.runs(dag) for dag in (INGEST, *builds, *publishes)}
+    api.unpause(*publishes, *builds, INGEST)
+    console.print(f"  Airflow: {day} through {INGEST}, {len(builds)} build and {len(publishes)} publish DAGs …")
+    started = _start_ingest(api, day, scheduled, known[INGEST])
+    for dag in (INGEST, *builds, *publishes):
+        if dag == INGEST and started:
+            run = api.wait_run(dag, started)
         else:
+            run = api.wait_day(dag, day, other_than=[r["dag_run_id"] for r in known[dag] if r["state"] in FINAL])
+        if run["state"] != "success":
             raise UsageError(f"{dag} {day} {run['state']}", next_step=f"look at {api.url}/dags/{dag}")
+        console.print(f"  Airflow: {dag} {day} succeeded")
         steps += _task_steps(api, dag, run["dag_run_id"])
     if not scheduled:
         # Paused again, so that a later start with a schedule does not ingest yesterday out of old files.
-        api.set_paused("ingest_sources", True)
+        api.set_paused(INGEST, True)
 
 
-def _is_again(api: AirflowApi, day: date) -> bool:
-    return any(run["partition_key"] == str(day) and run["state"] == "success" for run in api.runs("ingest_sources"))
+def _start_ingest(api: AirflowApi, day: date, scheduled: bool, known: list[dict[str, Any]]) -> str:
+    """The run that the day takes, started where nothing else starts it; empty for the schedule's own."""
+    of_day = [run for run in known if run["partition_key"] == str(day)]
+    if scheduled and all(run["state"] not in FINAL for run in of_day):
+        return ""  # unpausing starts it, or midnight did and it is at work
+    return api.trigger(INGEST, {"day": str(day)})
 
 
 def _task_steps(api: AirflowApi, dag: str, run_id: str) -> list[Step]:

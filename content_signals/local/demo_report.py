@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -46,7 +46,8 @@ def print_features(console: Console, settings: Settings, last: date, past: date)
     """Three tracks online as of the last day, and the same from the tables as of a past one."""
     keys = _most_listed(settings, last)
     store = feature_store(settings)
-    now, then = (valid_from(day) + timedelta(hours=12) for day in (last, past))
+    half_a_day = timedelta(hours=12)
+    now, then = min(valid_from(last) + half_a_day, datetime.now(UTC)), valid_from(past) + half_a_day
     live = online(store, catalog(), SERVICE, keys, as_of=now)
     names = [value.feature for value in live[keys[0]]]
     values = {key: {value.feature: value.value for value in live[key]} for key in keys}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
@@ -12,10 +12,11 @@ from pyspark.sql import functions as F
 
 from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, RUN_ID, Input, Table
 from content_signals.errors import ContractError
+from content_signals.lake.history import stage_superseded
 from content_signals.lake.layout import Lake
-from content_signals.lake.read import read_days
+from content_signals.lake.read import read_days, read_files
 from content_signals.lake.snapshot import Snapshot
-from content_signals.lake.stage import Inputs, Stage, write_stage
+from content_signals.lake.stage import Inputs, Stage, stage_files, write_stage_record
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.inputs import Snapshots, buildable, record
 from content_signals.pipeline.tiles import current_tiles, filtered
@@ -39,12 +40,24 @@ def extract(context: Context, spark: SparkSession, table: Table, days: Sequence[
     extracted = signals_of(context, spark, table, days)
     for day, reason in extracted.waiting.items():
         context.say(f"{table.table} {day}: skipped, {reason}")
-    current = Snapshot(context.lake.of(table))
-    rebuilt = sorted(set(extracted.days) & set(current.days))
-    known = read_days(spark, current, rebuilt) if rebuilt else None
-    rows = stamped(context, table, extracted.signals, known)
-    stages = write_stage(context.lake.of(table), rows, extracted.days, context.run, extracted.inputs, table.keys)
+    stages = _staged(context, spark, table, extracted)
+    for stage in stages:
+        write_stage_record(context.lake.of(table), stage)
     return _outcome(context, table, stages, extracted)
+
+
+def _staged(context: Context, spark: SparkSession, table: Table, extracted: Extracted) -> list[Stage]:
+    """The days as staged files, compared with what they are promoted as, if they are."""
+    lake_table, promoted = context.lake.of(table), Snapshot(context.lake.of(table))
+    rebuilt = sorted(set(extracted.days) & set(promoted.days))
+    known = read_days(spark, promoted, rebuilt) if rebuilt else None
+    rows = stamped(context, table, extracted.signals, known)
+    stages = stage_files(lake_table, rows, extracted.days, context.run, extracted.inputs, table.keys)
+    if known is not None:
+        staged = read_files(spark, rows.schema, [f"{lake_table.path}/{f.path}" for s in stages for f in s.files])
+        current = {day: stage for day in rebuilt if (stage := promoted.stage(day))}
+        stages = stage_superseded(lake_table, known, staged, stages, current, context.run, table.keys)
+    return [replace(stage, base=promoted.fence(date.fromisoformat(stage.day)) or 0) for stage in stages]
 
 
 def signals_of(
@@ -139,9 +152,10 @@ def stamped(context: Context, table: Table, signals: DataFrame, known: DataFrame
     """
     now = F.lit(context.run.now).cast("timestamp")
     values = [DAY, *table.keys, *table.values]
-    if known is not None and set(values) <= set(known.columns):  # a new column makes every row a new one
+    if known is not None:
+        was = {n: F.col(n) if n in known.columns else F.lit(None) for n in values}  # a new column was null
         before = known.select(
-            *[F.col(n).alias(f"_was_{n}") for n in values], F.col(COMPUTED_AT).alias("_was_computed_at")
+            *[value.alias(f"_was_{n}") for n, value in was.items()], F.col(COMPUTED_AT).alias("_was_computed_at")
         )
         signals = signals.join(before, on=[F.col(n).eqNullSafe(F.col(f"_was_{n}")) for n in values], how="left")
         now = F.coalesce(F.col("_was_computed_at"), now)
@@ -161,7 +175,8 @@ def _outcome(context: Context, table: Table, stages: Sequence[Stage], extracted:
     own = (made_from[table.driver.table].get(str(day)) for day, made_from in extracted.inputs.items())
     outcome.rows_in = sum(int(digest.split("-")[0], 16) for digest in own if digest)
     for stage in stages:
-        context.say(f"{table.table} {stage.day}: {stage.rows} rows staged in {len(stage.files)} files")
+        kept = ", some of the rows they replace in the history" if stage.history else ""
+        context.say(f"{table.table} {stage.day}: {stage.rows} rows staged in {len(stage.files)} files{kept}")
         outcome.rows_out += stage.rows
     folder = f"{context.lake.of(table).path}/data/{context.run.folder}"
     outcome.paths.append(folder)

@@ -167,6 +167,31 @@ def test_only_changed_rows_get_a_new_computed_at(context, spark, landing, ingest
     assert {track for track, at in when.items() if at == again.run.now} == {"e"}
 
 
+def test_superseded_rows_move_to_the_history(context, spark, landing, ingested, new_run):
+    ingested(*DAYS)
+    build(context, spark, DAYS)
+    history = {name: context.lake.of(context.catalog.table(name)).history.path for name in TABLES}
+    build(new_run(context), spark, DAYS)
+    assert not any(DeltaTable.is_deltatable(path) for path in history.values())  # nothing has changed
+    before = {name: rows(context, name) for name in TABLES}
+    write_positions(landing, DAYS[1], held(DAYS[1], {"P": "abe", "Q": "a", "Z": "z"}))
+    corrected = new_run(context)
+    ingested(DAYS[1], on=corrected)
+    build(corrected, spark, DAYS)
+    for name in TABLES:
+        con = duckdb.connect()
+        con.register("before", before[name])
+        con.register("after", rows(context, name))
+        con.register("kept", kept := DeltaTable(history[name]).to_pyarrow_dataset().to_table())
+        assert set(kept.column("superseded_at").to_pylist()) == {corrected.run.now}
+        gone = """SELECT * EXCLUDE (run_id, computed_at) FROM before
+                  EXCEPT SELECT * EXCLUDE (run_id, computed_at) FROM after"""
+        # Every row that is not there any more, as it was, and with when it was known from and by which run.
+        assert con.execute(f"SELECT count(*) FROM ({gone})").fetchone()[0] == kept.num_rows > 0
+        same = "SELECT * EXCLUDE (superseded_at) FROM kept"
+        assert con.execute(f"({same}) EXCEPT SELECT * FROM before").fetchall() == []
+
+
 def test_a_day_reads_its_own_rows_and_tiles_of_earlier_days(context, spark, landing, ingested, new_run):
     ingested(*DAYS)
     build(context, spark, DAYS[:5])

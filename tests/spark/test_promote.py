@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 
 from content_signals.errors import BROKEN_DATA, Refused, Superseded
 from content_signals.lake.layout import LakeTable, start_run
+from content_signals.lake.maintain import maintain
 from content_signals.lake.promote import promote
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage, StagedFile, read_stage, write_stage_record
@@ -57,6 +58,75 @@ def promoted(table: LakeTable, day: date, columns: dict[str, list], **more) -> S
     stage = stage_of(table, day, columns, **more)
     promote(table, stage, stage.files)
     return stage
+
+
+def compared(table: LakeTable, base: int, columns: dict[str, list], gone: dict[str, list], **more) -> Stage:
+    """A stage that was compared with what its day held, and the rows it supersedes, staged in the history."""
+    stage = stage_of(table, MONDAY, columns, **more)
+    history: tuple[StagedFile, ...] = ()
+    if gone:
+        at = pa.array([datetime(2020, 3, 9, tzinfo=UTC)] * len(gone["key"]), pa.timestamp("us", "UTC"))
+        path = Path(table.history.path) / f"data/{stage.run_id}-{stage.fence}/ds={MONDAY}/part-0.parquet"
+        path.parent.mkdir(parents=True)
+        pq.write_table(pa.table({**gone, "superseded_at": at}), path)
+        history = (StagedFile(str(path.relative_to(table.history.path)), path.stat().st_size),)
+    stage = replace(stage, base=base, history=history)
+    write_stage_record(table, stage)
+    return stage
+
+
+def test_superseded_rows_move_to_the_history_once(table):
+    first = promoted(table, MONDAY, {"key": ["a", "b"], "plays": [1, 1]})
+    second = compared(table, first.fence, {"key": ["a", "b"], "plays": [1, 2]}, {"key": ["b"], "plays": [1]})
+    promote(table, second, second.files)
+    assert promote(table, second, second.files).already
+    assert rows_of(table) == [("2020-03-02", "a", 1), ("2020-03-02", "b", 2)]
+    assert rows_of(table.history) == [("2020-03-02", "b", 1)]
+    third = compared(table, second.fence, {"key": ["b"], "plays": [2]}, {"key": ["a"], "plays": [1]})
+    promote(table, third, third.files)
+    assert rows_of(table.history) == [("2020-03-02", "a", 1), ("2020-03-02", "b", 1)]
+
+
+@pytest.mark.parametrize("mender", ["the same run", "the next run", "maintain"])
+def test_a_promote_killed_before_the_history_is_completed_later(table, monkeypatch, mender):
+    first = promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
+    second = compared(table, first.fence, {"key": ["a"], "plays": [2]}, {"key": ["a"], "plays": [1]})
+
+    def killed(_, stage):
+        if stage.history:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("content_signals.lake.promote.append_history", killed)
+        with pytest.raises(KeyboardInterrupt):
+            promote(table, second, second.files)
+    assert rows_of(table) == [("2020-03-02", "a", 2)]
+    assert not DeltaTable.is_deltatable(table.history.path)
+    if mender == "the same run":
+        promote(table, second, second.files)
+    elif mender == "the next run":
+        third = compared(table, second.fence, {"key": ["a"], "plays": [2]}, {})
+        promote(table, third, third.files)
+    else:
+        maintain(table, before=TUESDAY, retention_hours=24)
+    assert rows_of(table.history) == [("2020-03-02", "a", 1)]
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_day_that_has_moved_since_it_was_read_is_refused(table, new):
+    base = 0 if new else promoted(table, MONDAY, {"key": ["a"], "plays": [1]}).fence
+    mine = compared(table, base, {"key": ["a"], "plays": [3]}, {}, fence=start_run().fence + 60_000_000)
+    promoted(table, MONDAY, {"key": ["a", "b"], "plays": [2, 2]}, run_id="run-00002")
+    with pytest.raises(Refused, match="another run has promoted this day since run run-00001 read it") as refused:
+        promote(table, mine, mine.files)
+    assert refused.value.exit_code == BROKEN_DATA
+    assert rows_of(table) == [("2020-03-02", "a", 2), ("2020-03-02", "b", 2)]
+
+
+def test_a_day_another_run_has_promoted_alike_is_there_already(table):
+    mine = compared(table, 0, {"key": ["a"], "plays": [3]}, {}, fence=start_run().fence + 60_000_000)
+    promoted(table, MONDAY, {"key": ["a"], "plays": [3]}, run_id="run-00002")
+    assert promote(table, mine, mine.files).already
 
 
 def test_a_staged_day_is_invisible_until_promoted(table):
