@@ -61,15 +61,27 @@ def stale(
 
 
 @app.command()
-def new(family: str, force: Annotated[bool, typer.Option(help="Write over files that are there.")] = False) -> None:
+def new(
+    family: str,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    suite_only: Annotated[
+        bool, typer.Option("--suite-only", help="Write the rules alone, from the contract as it is now.")
+    ] = False,
+) -> None:
     """Start a family of signals: contract, compute, rules and a golden test that passes."""
-    from content_signals.inspection.scaffold import write_family
+    from content_signals.catalog import catalog
+    from content_signals.inspection.scaffold import write_family, write_suite
 
-    for path in write_family(family, force=force):
+    if suite_only:
+        table = catalog().table(family)
+        typer.echo(f"wrote {write_suite(table, force=force)}")
+        typer.echo(f"next: sharpen the rules, then: content-signals try {table.table} --day D")
+        return
+    paths = write_family(family, force=force)
+    for path in paths:
         typer.echo(f"wrote {path}")
-    typer.echo(
-        f"next: declare the signals in signals/{family}/contract.py, then: content-signals try {family}_v1 --day D"
-    )
+    contract = next(path for path in paths if path.name == "contract.py")
+    typer.echo(f"next: declare the signals in {contract}, then: content-signals try {family}_v1 --day D")
 
 
 @app.command(name="try")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import timedelta
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -22,6 +23,11 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 Op = Literal["count", "sum", "min", "max", "mean", "last", "distinct", "approx_distinct", "days_since"]
 Type = Literal["string", "int", "bigint", "double", "boolean", "date", "timestamp"]
+
+# What a default of a column of the type may be. The exact type: True is no number.
+_DEFAULTS: dict[Type, tuple[type, ...]] = {
+    "string": (str,), "int": (int,), "bigint": (int,), "double": (int, float), "boolean": (bool,)
+}  # fmt: skip
 
 # Written by the platform into every table; no contract may declare them.
 DAY = "ds"
@@ -45,8 +51,8 @@ class _Declaration:
             if not isinstance(given, ArgsKwargs):  # no call of ours: pydantic tries the members of a union
                 raise
             name = given.args[0] if given.args else (given.kwargs or {}).get("name", "")
-            fields = dict[int | str, str](enumerate(cls.__dataclass_fields__))  # of arguments given by position
-            found = [(fields.get(e["loc"][0], e["loc"][0]), *e["loc"][1:], e["msg"]) for e in error.errors()]
+            names = dict[int | str, str](enumerate(f.name for f in fields(cls)))  # of arguments given by position
+            found = [(names.get(e["loc"][0], e["loc"][0]), *e["loc"][1:], e["msg"]) for e in error.errors()]
             wrong = "; ".join(f"{'.'.join(map(str, where))}: {told}" for *where, told in found)
             raise ContractError(f"{cls.__name__} {name!r}: {wrong}", next_step="mend the contract") from None
 
@@ -165,11 +171,37 @@ class Computed(_Declaration):
     type: Type
     about: str
     unit: str = ""
-    default: int | float | bool | None = None
+    default: str | int | float | bool | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Computed:
+        allowed = _DEFAULTS.get(self.type, ())
+        names = " or ".join(kind.__name__ for kind in allowed) or "None"
+        told = f"{self.name}: the default of a column of type {self.type} is {names}, not {self.default!r}"
+        _require(self.default is None or type(self.default) in allowed, told)
+        return self
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Source(_Declaration):
+class _Versioned(_Declaration):
+    """What a source and a signal table have in common."""
+
+    name: str
+    version: int
+
+    @property
+    def table(self) -> str:
+        """Name of the table, with its version."""
+        return f"{self.name}_v{self.version}"
+
+    @property
+    def family(self) -> str:
+        """Name of the folder the contract lives in."""
+        return self.name
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Source(_Versioned):
     """A table made from landing files.
 
     Attributes:
@@ -179,8 +211,7 @@ class Source(_Declaration):
         max_malformed_ratio: more malformed rows than this share of a file stop the day.
     """
 
-    name: str
-    version: int
+    area: ClassVar[str] = "sources"  # folder of the lake the table lies in
     format: Literal["csv", "parquet"]
     landing: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -191,24 +222,9 @@ class Source(_Declaration):
     max_malformed_ratio: float = 0.01
 
     @property
-    def table(self) -> str:
-        """Name of the table, with its version."""
-        return f"{self.name}_v{self.version}"
-
-    @property
-    def family(self) -> str:
-        """Name of the folder the source lives in."""
-        return self.name
-
-    @property
     def dated(self) -> bool:
         """Whether each day has a file of its own."""
         return any("{day}" in pattern for pattern in self.landing)
-
-    @property
-    def area(self) -> str:
-        """Folder of the lake the table lies in."""
-        return "sources"
 
     @property
     def schema(self) -> dict[str, str]:
@@ -232,7 +248,7 @@ class Source(_Declaration):
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Table(_Declaration):
+class Table(_Versioned):
     """A signal table: one row per key and day.
 
     Attributes:
@@ -245,8 +261,7 @@ class Table(_Declaration):
         serve: whether models read it.
     """
 
-    name: str
-    version: int
+    area: ClassVar[str] = "signals"  # folder of the lake the table lies in
     driver: Input
     columns: tuple[Windowed | Computed, ...]
     owner: str
@@ -258,21 +273,6 @@ class Table(_Declaration):
     fresh_within: timedelta = timedelta(hours=30)
     max_quarantine_ratio: float = 0.01
     serve: bool = True
-
-    @property
-    def table(self) -> str:
-        """Name of the table, with its version."""
-        return f"{self.name}_v{self.version}"
-
-    @property
-    def family(self) -> str:
-        """Name of the folder the table's contract lives in."""
-        return self.name
-
-    @property
-    def area(self) -> str:
-        """Folder of the lake the table lies in."""
-        return "signals"
 
     @property
     def tiles(self) -> str:

@@ -15,8 +15,8 @@ Until the day is promoted readers see what was promoted before: a failure never 
 * **`validate`, exit code 65**: a critical rule failed. The message names the rule, what was observed and what is
   allowed. Not retried. See `verdict.json` and `validation_result.json` under `<lake>/_runs/TABLE/<day>/`; mend the
   source or the rule, then clear `extract` and what follows.
-* **`promote`, exit code 65**: a newer run has taken the day over, or the staged files are not the judged ones. Nothing
-  was changed. Look at the newer run; if there is none, clear `extract` and what follows.
+* **`promote`, exit code 65**: another run has taken the day over, or the staged files are not the judged ones. Nothing
+  was changed. Look at the other run; if its rows are not the ones you want, clear `extract` and what follows.
 * **any, exit code 64**: the call is wrong, most often the day. Trigger it again with a proper day.
 * **any, exit code 75 or 1**: a store that does not answer, or a crash; retried already. Read the log, mend the cause,
   clear the task.
@@ -28,9 +28,10 @@ Until the day is promoted readers see what was promoted before: a failure never 
 * By hand:
 
 ```
+source .venv/jobs/bin/activate
 spark-submit --properties-file conf/spark.conf jobs/extract_signals.py --table TABLE --day 2020-03-01
 spark-submit --properties-file conf/spark.conf jobs/validate_signals.py --table TABLE --day 2020-03-01
-.venv/jobs/bin/python jobs/promote_signals.py --table TABLE --day 2020-03-01
+python jobs/promote_signals.py --table TABLE --day 2020-03-01
 ```
 """
 

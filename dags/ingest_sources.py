@@ -26,6 +26,7 @@ replaces it: it is always safe.
 * By hand:
 
 ```
+source .venv/jobs/bin/activate
 spark-submit --properties-file conf/spark.conf jobs/ingest_source.py --source playlist_positions_v1 --day 2020-03-01
 ```
 """

@@ -14,7 +14,12 @@ Nothing is lost: the lake is as it was, with more files than it needs. It can wa
 
 ### Run it yourself
 * **Trigger**: which table, how long files are kept, from when a day counts as closed.
-* By hand: `.venv/jobs/bin/python jobs/maintain_lake.py --retention-hours 168 --optimize-before 2020-03-01`
+* By hand:
+
+```
+source .venv/jobs/bin/activate
+python jobs/maintain_lake.py --retention-hours 168 --optimize-before 2020-03-01
+```
 
 The retention is the furthest back that a training set pinned to an old version of a table can still be read. Shorter
 than the longest run, it would delete files that a run has staged and not promoted yet.

@@ -17,8 +17,13 @@ Models go on reading the values published before; a client sees from the event t
 
 ### Run it yourself
 * One day: **Trigger**, and pick the day.
-* By hand: `.venv/jobs/bin/python jobs/publish_features.py --table TABLE --day 2020-03-01`
-* What is served now: `content-signals features get FAMILY --keys …`
+* By hand, and what is served now:
+
+```
+source .venv/jobs/bin/activate
+python jobs/publish_features.py --table TABLE --day 2020-03-01
+content-signals features get FAMILY --keys …
+```
 """
 
 from __future__ import annotations

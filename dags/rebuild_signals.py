@@ -22,6 +22,7 @@ Every day promoted so far stays promoted, each whole; the others stay as they we
 * By hand:
 
 ```
+source .venv/jobs/bin/activate
 spark-submit --properties-file conf/spark.conf jobs/rebuild_signals.py \
     --tables track_popularity_v1 --from 2020-03-01 --to 2020-03-31
 ```

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 REPO = Path(__file__).resolve().parents[2] / "feature_repo"
+_TEXTS = ("username", "password", "unix_socket_path")
+_NOT_PLAIN = re.compile(r"""[,'"\\]|[^ -~]""")
 _NOT_SET = "set CONTENT_SIGNALS_ONLINE_STORE, or online_store in the settings file; `make up` starts the embedded one"
 
 
@@ -34,6 +38,9 @@ def feature_store(settings: Settings) -> FeatureStore:
     _make_registry_folder(settings.registry.get_secret_value())
     from feast import FeatureStore
 
+    from content_signals.features.quiet import quiet_feast
+
+    quiet_feast()
     with settings_in_environment(settings):
         return FeatureStore(repo_path=str(REPO))
 
@@ -51,19 +58,38 @@ def settings_in_environment(settings: Settings) -> Iterator[None]:
 
 
 def feast_connection(url: str) -> str:
-    """A `redis://`, `rediss://` or `unix://` URL as Feast's connection string."""
+    """A `redis://`, `rediss://` or `unix://` URL as Feast's connection string, for `feature_store.yaml`."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
-        entries = ["localhost:0", f"unix_socket_path={parts.path}"]
+        entries = ["localhost:0", _entry("unix_socket_path", parts.path)]
     else:
         entries = [f"{parts.hostname}:{parts.port or 6379}"]
         database = parts.path.strip("/")
         entries += [f"db={database}"] if database else []
         entries += ["ssl=true"] if parts.scheme == "rediss" else []
-        entries += [f"username={unquote(parts.username)}"] if parts.username else []
-        entries += [f"password={unquote(parts.password)}"] if parts.password else []
-    entries += [f"{key}={value}" for key, value in parse_qsl(parts.query)]
+        entries += [_entry("username", unquote(parts.username))] if parts.username else []
+        entries += [_entry("password", unquote(parts.password))] if parts.password else []
+    entries += [_entry(name, value) for name, value in parse_qsl(parts.query)]
     return ",".join(entries)
+
+
+def _entry(name: str, value: str) -> str:
+    """An entry of the connection string. Feast splits that at commas, then reads a value as JSON if it is JSON.
+
+    A value that would not come through is written as a JSON string, without commas, and without the single quotes that
+    stand around all of it in `feature_store.yaml`.
+    """
+    if _NOT_PLAIN.search(value) or (name in _TEXTS and _is_json(value)):
+        value = json.dumps(value).replace(",", r"\u002c").replace("'", r"\u0027")
+    return f"{name}={value}"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def online_client(settings: Settings) -> redis.Redis:

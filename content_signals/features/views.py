@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import timedelta
 
 from feast import Entity as FeastEntity
@@ -12,10 +11,10 @@ from feast.types import Bool, FeastType, Float64, Int32, Int64, String, UnixTime
 
 from content_signals.catalog import Catalog
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Entity, Table
+from content_signals.features.quiet import quiet_feast
 from content_signals.lake.layout import Lake
 
-# Said at every use of the Spark source, to people who cannot change it.
-warnings.filterwarnings("ignore", message=".*experimental feature in alpha", category=RuntimeWarning)
+quiet_feast()  # here for plain Feast too: feature_repo/ imports this module
 
 _TYPES: dict[str, FeastType] = {
     "string": String,

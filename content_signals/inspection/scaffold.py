@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import keyword
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from content_signals.contract import Computed, Input, Table
 from content_signals.errors import UsageError
-from content_signals.quality.suite import suggest
+from content_signals.quality.suite import suggest, suite_file
 from content_signals.settings import PROJECT
 from content_signals.signals.entities import TRACK
 
@@ -85,15 +86,32 @@ def write_family(family: str, *, force: bool = False, root: Path = PROJECT) -> l
             next_step="lower-case letters, digits and _, without a version: track_mood",
         )
     files = _files(family)
+    _write(files, force, root, "choose another name, or --force to write over it")
+    return list(files)
+
+
+def write_suite(table: Table, *, force: bool = False, root: Path = PROJECT) -> Path:
+    """Write the suite of a table alone, from its contract as it is. Returns the path, relative to `root`.
+
+    Raises:
+        UsageError: when there is one and `force` is not given.
+    """
+    files = _suite(table)
+    _write(files, force, root, "--force to write over it; rules that were sharpened are lost")
+    return next(iter(files))
+
+
+def _write(files: Mapping[Path, str], force: bool, root: Path, next_step: str) -> None:
     there = [str(path) for path in files if (root / path).exists()]
     if there and not force:
-        raise UsageError(
-            f"{', '.join(there)} is there already", next_step="choose another name, or --force to write over it"
-        )
+        raise UsageError(f"{', '.join(there)} is there already", next_step=next_step)
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, "utf-8")
-    return list(files)
+
+
+def _suite(table: Table) -> dict[Path, str]:
+    return {suite_file(table.table, Path("expectations")): json.dumps(suggest(table), indent=2) + "\n"}
 
 
 def _files(family: str) -> dict[Path, str]:
@@ -112,6 +130,6 @@ def _files(family: str) -> dict[Path, str]:
         package / "__init__.py": "",
         package / "contract.py": _CONTRACT.format(**names),
         package / "compute.py": _COMPUTE.format(**names),
-        Path("expectations") / f"{family}_v1.json": json.dumps(suggest(declared), indent=2) + "\n",
+        **_suite(declared),
         Path("tests/spark") / f"test_{family}.py": _TEST.format(**names),
     }

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from content_signals.catalog import Catalog, catalog
 from content_signals.day import day_range
-from content_signals.errors import UsageError
+from content_signals.errors import SignalsError, UsageError
 from content_signals.local import services
 from content_signals.local.airflow import airflow_url
 from content_signals.local.airflow_api import FINAL, AirflowApi
@@ -143,7 +143,7 @@ def _one_day_through_airflow(
         else:
             run = api.wait_day(dag, day, other_than=[r["dag_run_id"] for r in known[dag] if r["state"] in FINAL])
         if run["state"] != "success":
-            raise UsageError(f"{dag} {day} {run['state']}", next_step=f"look at {api.url}/dags/{dag}")
+            raise SignalsError(f"{dag} {day} {run['state']}", next_step=f"look at {api.url}/dags/{dag}")
         console.print(f"  Airflow: {dag} {day} succeeded")
         steps += _task_steps(api, dag, run["dag_run_id"])
     if not scheduled:

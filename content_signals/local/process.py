@@ -126,7 +126,7 @@ def start(command: Command, state: StateFile) -> tuple[Running, subprocess.Popen
         child = subprocess.Popen(
             list(command.words),
             cwd=command.folder,
-            env={**command.environment, MARK: mark},
+            env={**_lasting(command.environment), MARK: mark},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -135,6 +135,11 @@ def start(command: Command, state: StateFile) -> tuple[Running, subprocess.Popen
     running = Running(command.name, child.pid, start_time(child.pid) or "", mark, str(command.log))
     state.write(running)
     return running, child
+
+
+def _lasting(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what ends with this process: Feast, when imported, names a metrics folder that it removes at exit."""
+    return {name: value for name, value in environment.items() if "/feast_metrics_" not in value}
 
 
 def wait_ready(running: Running, child: subprocess.Popen[bytes], ready: Callable[[], bool], *, seconds: float) -> None:

@@ -38,6 +38,7 @@ class Outcome:
         rows_in: rows read, rows_out: rows staged or written, quarantined: rows set aside.
         failed: day -> the error that stopped it; the other days went on.
         skipped: days with nothing to do, and why.
+        stages: run ids of the stages that were judged or promoted: not always the step's own.
     """
 
     days: list[date] = field(default_factory=list)
@@ -48,6 +49,7 @@ class Outcome:
     paths: list[str] = field(default_factory=list)
     failed: dict[date, SignalsError] = field(default_factory=dict)
     skipped: dict[date, str] = field(default_factory=dict)
+    stages: set[str] = field(default_factory=set)
     details: dict[str, object] = field(default_factory=dict)
 
     @property

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from datetime import date
-from types import ModuleType
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -13,7 +11,7 @@ from pyspark.sql import types as T
 
 from content_signals.contract import DAY, Source
 from content_signals.pipeline.landing import LandingFile, check_header
-from content_signals.pipeline.parsed import Parsed
+from content_signals.pipeline.parsed import Parsed, family
 from content_signals.sources.lines import BLOCK, FILE, MARK, RAW, number, read_lines
 
 _BLOCKS = T.StructType(
@@ -67,11 +65,6 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
         .where("line_number > 1")
     )
     return Parsed(family(source).complete(parsed.where(~bad), aside), aside, lines, malformed)
-
-
-def family(source: Source) -> ModuleType:
-    """The parse module of a source."""
-    return importlib.import_module(f"content_signals.sources.{source.family}.parse")
 
 
 def _hints(parsed: DataFrame) -> list[str]:

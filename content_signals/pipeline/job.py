@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 
-from content_signals.catalog import catalog
+from content_signals.catalog import Catalog, catalog
 from content_signals.day import check_not_future, day_range, parse_day
 from content_signals.errors import OK, UNKNOWN, SignalsError, UsageError
 from content_signals.lake.layout import Lake, start_run
@@ -37,7 +37,7 @@ def parser(description: str | None, *, subject: str | None = "table", days: bool
             metavar="NAME",
             help=f"the {subject}, with its version or without (the newest)",
         )
-    made.set_defaults(days_optional=False)
+    made.set_defaults(days_optional=False, subject=subject)
     if days:
         made.add_argument("--day", metavar="YYYY-MM-DD", help="the day")
         made.add_argument(
@@ -65,7 +65,7 @@ def run(name: str, arguments: argparse.ArgumentParser, work: Work, argv: Sequenc
         context = Context(
             settings := load_settings(given.settings), Lake(settings.lake), catalog(), start_run(given.run_id), say
         )
-        result["run_id"] = context.run.run_id
+        result.update(table=_full_name(given, context.catalog), run_id=context.run.run_id)
         outcome = work(context, given, days)
         code = outcome.exit_code
         result.update(_summary(outcome))
@@ -113,6 +113,19 @@ def days_of(given: argparse.Namespace) -> list[date]:
     return days
 
 
+def _full_name(given: argparse.Namespace, known: Catalog) -> str | None:
+    """The table or source the job is about, with its version; None for a job about several.
+
+    Raises:
+        UnknownName: before any work starts.
+    """
+    if given.subject == "source":
+        return known.source(given.source).table
+    if given.subject == "table":
+        return known.table(given.table).table
+    return known.any(given.table).table if getattr(given, "table", None) else None
+
+
 def _summary(outcome: Outcome) -> dict[str, object]:
     summary: dict[str, object] = {
         "days": [str(day) for day in outcome.days],
@@ -124,6 +137,8 @@ def _summary(outcome: Outcome) -> dict[str, object]:
         "skipped": {str(day): reason for day, reason in outcome.skipped.items()},
         **outcome.details,
     }
+    if len(outcome.stages) == 1:
+        summary["run_id"] = next(iter(outcome.stages))
     if outcome.failed:
         summary["failed"] = {str(day): error.what for day, error in outcome.failed.items()}
         summary["error"] = next(iter(outcome.failed.values())).what

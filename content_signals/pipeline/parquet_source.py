@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from datetime import date
-from types import ModuleType
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from content_signals.contract import DAY, Source
 from content_signals.pipeline.landing import LandingFile, check_parquet
-from content_signals.pipeline.parsed import Parsed
+from content_signals.pipeline.parsed import Parsed, family
 
 
 def check(file: LandingFile) -> None:
@@ -41,8 +39,3 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
     )
     good = {row[DAY]: row["count"] for row in rows.groupBy(DAY).count().collect()}
     return Parsed(rows, aside, {day: good.get(day, 0) + malformed for day in files}, dict.fromkeys(files, malformed))
-
-
-def family(source: Source) -> ModuleType:
-    """The parse module of a source."""
-    return importlib.import_module(f"content_signals.sources.{source.family}.parse")

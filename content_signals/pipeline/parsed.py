@@ -1,11 +1,15 @@
-"""Landing files, parsed."""
+"""Landing files, parsed: what comes out, and the module of a source that knows how."""
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from datetime import date
+from types import ModuleType
 
 from pyspark.sql import DataFrame
+
+from content_signals.contract import Source
 
 
 @dataclass(frozen=True)
@@ -23,3 +27,8 @@ class Parsed:
     aside: DataFrame
     lines: dict[date, int]
     malformed: dict[date, int]
+
+
+def family(source: Source) -> ModuleType:
+    """The parse module of a source."""
+    return importlib.import_module(f"content_signals.sources.{source.family}.parse")

@@ -27,6 +27,7 @@ def promote_days(context: Context, table: Table, days: Sequence[date], run_id: s
             outcome.skipped[day] = error.what
             continue
         outcome.rows_in += stage.rows
+        outcome.stages.add(stage.run_id)
         try:
             promotion = promote_judged(lake_table, stage)
         except SignalsError as error:
@@ -54,7 +55,8 @@ def promote_judged(table: LakeTable, stage: Stage) -> Promotion:
     if verdict.outcome == STOPPED:
         stopping = sum(failure.severity == "critical" for failure in verdict.failures)
         raise Refused(
-            f"{table.name} {stage.day}: run {stage.run_id} was stopped by {stopping} critical rules",
+            f"{table.name} {stage.day}: run {stage.run_id} was stopped by {stopping} critical"
+            f" rule{'s' if stopping > 1 else ''}",
             state="nothing was promoted; readers see the day as it was promoted last, if it was",
             next_step=f"content-signals runs {table.name} --day {stage.day} tells which; mend, extract the day again",
         )

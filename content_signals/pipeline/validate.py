@@ -38,6 +38,7 @@ def validate(context: Context, spark: SparkSession, table: Table, days: Sequence
             continue
         verdict = judge_stage(spark, lake_table, stage, scanner)
         verdicts.append(verdict.outcome)
+        outcome.stages.add(stage.run_id)
         outcome.days.append(day)
         outcome.rows_in += stage.rows
         outcome.rows_out += 0 if verdict.outcome == STOPPED else stage.rows

@@ -52,6 +52,7 @@ def test_dag_says_what_it_is(bag: Any, dag_id: str) -> None:
     assert dag.description
     assert "### When" in dag.doc_md
     assert "By hand" in dag.doc_md
+    assert "```\nsource .venv/jobs/bin/activate\n" in dag.doc_md, "commands by hand need the jobs environment"
     assert "TABLE" not in dag.doc_md, "a placeholder was left in the page"
     assert not dag.catchup
     assert dag.max_active_runs >= 1

@@ -20,6 +20,7 @@ from content_signals.lake.layout import Lake, LakeTable
 from content_signals.local import services
 from content_signals.local.job_process import job_command, job_environment, report_of
 from content_signals.settings import PROJECT, Settings
+from tests.settings import settings_in
 
 SHARED = PROJECT.parent / "shared" / "data"
 
@@ -103,14 +104,7 @@ def short_folder() -> Iterator[Path]:
 
 def platform_in(folder: Path, landing: Path) -> Platform:
     """A platform with nothing built yet."""
-    settings = Settings(
-        landing=str(landing),
-        lake=str(folder / "lake"),
-        online_store=f"unix://{folder}/valkey.sock",
-        registry=f"sqlite:///{folder}/registry.db",
-        var=str(folder / "var"),
-    )
-    return Platform(settings)
+    return Platform(settings_in(folder, landing=str(landing)))
 
 
 @pytest.fixture(scope="session")

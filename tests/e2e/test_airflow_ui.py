@@ -29,6 +29,7 @@ from content_signals.local.airflow_api import AirflowApi
 from content_signals.local.features_server import features_url
 from content_signals.local.service import free_port
 from content_signals.settings import PROJECT, Settings
+from tests.settings import settings_in
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -51,15 +52,7 @@ def prepared() -> Iterator[Settings]:
     # Not pytest's own folder: a socket's path may not be as long as those are.
     with tempfile.TemporaryDirectory(prefix="cs-ui-") as name:
         folder = Path(name)
-        settings = Settings(
-            landing=str(folder / "landing"),
-            lake=str(folder / "lake"),
-            online_store=f"unix://{folder}/valkey.sock",
-            registry=f"sqlite:///{folder}/registry.db",
-            var=str(folder / "var"),
-            airflow_port=free_port(),
-            features_port=free_port(),
-        )
+        settings = settings_in(folder, airflow_port=free_port(), features_port=free_port())
         for day, playlists in LANDED.items():
             land(settings, day, playlists)
         spark(settings, "ingest_source", "--source", SOURCE, "--from", str(FIRST), "--to", str(DAY))

@@ -25,16 +25,10 @@ def context(tmp_path):
     from content_signals.catalog import catalog
     from content_signals.lake.layout import Lake, start_run
     from content_signals.pipeline.context import Context
-    from content_signals.settings import Settings
+    from tests.settings import settings_in
 
     said: list[str] = []
-    settings = Settings(
-        landing=str(tmp_path / "landing"),
-        lake=str(tmp_path / "lake"),
-        online_store=f"unix://{tmp_path}/valkey.sock",
-        registry=f"sqlite:///{tmp_path}/registry.db",
-        var=str(tmp_path / "var"),
-    )
+    settings = settings_in(tmp_path)
     made = Context(settings, Lake(settings.lake), catalog(), start_run(), said.append)
     object.__setattr__(made, "said", said)
     return made

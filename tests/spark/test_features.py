@@ -20,8 +20,9 @@ from content_signals.lake.layout import Lake, start_run
 from content_signals.local import services
 from content_signals.pipeline.ingest import ingest
 from content_signals.pipeline.publish import publish
-from content_signals.settings import PROJECT, Settings
+from content_signals.settings import PROJECT
 from tests.landing import held, write_catalogue, write_positions
+from tests.settings import settings_in
 from tests.spark.test_pipeline import build
 
 FIRST = date(2020, 3, 1)
@@ -38,13 +39,7 @@ def platform(spark):
 
     with tempfile.TemporaryDirectory(prefix="cs-features-") as name:  # a socket's path must be short
         folder = Path(name)
-        settings = Settings(
-            landing=str(folder / "landing"),
-            lake=str(folder / "lake"),
-            online_store=f"unix://{folder}/valkey.sock",
-            registry=f"sqlite:///{folder}/feast/registry.db",
-            var=str(folder / "var"),
-        )
+        settings = settings_in(folder)
         context = Context(settings, Lake(settings.lake), catalog(), start_run(), lambda _: None)
         for day, playlists in zip(DAYS, STORY, strict=True):
             write_positions(folder / "landing", day, held(day, playlists))

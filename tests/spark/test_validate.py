@@ -44,8 +44,11 @@ def staged(context, spark, changes):
 
 def test_a_day_that_passes_is_promoted(context, spark, changes, staged):
     staged(GOOD)
-    assert validate(context, spark, changes, [DAY], None).verdict == "passed"
-    assert promote_days(context, changes, [DAY], None).rows_out == 2
+    newest = staged(GOOD).run_id
+    judged = validate(context, spark, changes, [DAY], None)
+    assert (judged.verdict, judged.stages) == ("passed", {newest})
+    promoted = promote_days(context, changes, [DAY], None)
+    assert (promoted.rows_out, promoted.stages) == (2, {newest})
 
 
 def test_a_day_that_breaks_a_critical_rule_is_stopped(context, spark, changes, staged):
@@ -63,6 +66,15 @@ def test_a_day_that_breaks_a_critical_rule_is_stopped(context, spark, changes, s
     with pytest.raises(Refused, match="was stopped by 2 critical rules"):
         raise promote_days(context, changes, [DAY], stage.run_id).failed[DAY]
     assert Snapshot(context.lake.of(changes)).days == []
+
+
+def test_one_rule_is_not_called_rules(context, spark, changes, staged):
+    staged([*GOOD, ("P", "c", "lost")])
+    failed = validate(context, spark, changes, [DAY], None).failed[DAY]
+    assert "1 critical rule failed: " in str(failed)
+    refused = promote_days(context, changes, [DAY], None)
+    assert refused.failed[DAY].what.endswith("was stopped by 1 critical rule")
+    assert len(refused.stages) == 1
 
 
 def test_in_a_range_the_other_days_go_on(context, spark, changes, staged):

@@ -187,6 +187,24 @@ def test_an_input_or_entity_that_cannot_be_is_refused(declare: Any, told: str) -
     assert told in error.value.what
 
 
+@pytest.mark.parametrize(
+    ("kind", "default", "allowed"),
+    [
+        *(("int", default, "int") for default in (0.0, True, "0")),
+        *(("bigint", default, "int") for default in (1.5, False)),
+        *(("double", default, "int or float") for default in (True, "0.5")),
+        *(("boolean", default, "bool") for default in (0, 1, "yes")),
+        *(("string", default, "str") for default in (0, True)),
+        *((kind, default, "None") for kind in ("date", "timestamp") for default in (0, "2020-03-01")),
+    ],
+)
+def test_a_default_of_another_type_than_its_column_is_refused(kind: Any, default: Any, allowed: str) -> None:
+    with pytest.raises(ContractError) as error:
+        Computed("c", kind, about="", default=default)
+    assert error.value.what == f"c: the default of a column of type {kind} is {allowed}, not {default!r}"
+    assert error.value.next_step
+
+
 def test_what_is_allowed() -> None:
     table(serve=False, key=("playlist", "track_id"))
     table(max_quarantine_ratio=0, keep_days=0, fresh_within=timedelta(seconds=1))
@@ -212,6 +230,7 @@ def test_what_is_allowed() -> None:
         (lambda: table(colums=()), "Table 'family': colums: Unexpected keyword argument"),
         (lambda: table(driver="events_v1"), "Table 'family': driver: "),
         (lambda: table(columns=("coded",)), "Table 'family': columns.0"),
+        (lambda: Source("events", 1, "json"), "Source 'events': format: Input should be"),  # type: ignore[call-arg, arg-type]
         (lambda: source(format="json"), "Source 'events': format: Input should be 'csv' or 'parquet'"),
         (lambda: Input("events_v1", day=3), "Input 'events_v1': day: "),  # type: ignore[call-arg]
         (lambda: Input(), "Input '': table: "),  # type: ignore[call-arg]
@@ -279,8 +298,15 @@ def test_an_empty_window_has_a_value_of_its_type(changes: dict[str, Any], defaul
 
 
 def test_the_default_of_a_coded_column_keeps_its_type() -> None:
-    for default in (0, 0.0, False, None):
-        assert type(Computed("c", "int", about="", default=default).default) is type(default)
+    for kind, default in (
+        ("int", 0),
+        ("double", 0.0),
+        ("double", 0),
+        ("boolean", False),
+        ("string", "1"),
+        ("date", None),
+    ):
+        assert type(Computed("c", kind, about="", default=default).default) is type(default)
 
 
 def test_inputs_are_the_driver_the_named_and_those_of_windows_each_once() -> None:

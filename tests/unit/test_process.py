@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from content_signals.local.process import Command, Running, ServiceError, StateF
 from content_signals.local.service import Service, bring_down, bring_up, free_port, port_is_free, status_of
 from content_signals.local.valkey import answers, valkey_service
 from content_signals.settings import Settings
+from tests.settings import settings_in
 
 if not Path("/proc").is_dir():
     pytest.skip("whole families of processes are found through /proc", allow_module_level=True)
@@ -158,6 +160,16 @@ def test_a_service_that_never_answers_is_ended(folder: Path, state: StateFile) -
     assert status_of(service, state).state == "stopped"
 
 
+def test_what_ends_with_this_process_is_not_handed_on(folder: Path, state: StateFile) -> None:
+    told = "import os; print(sorted(name for name in os.environ if name.startswith('PROMETHEUS')), flush=True)"
+    thing = command(folder, f"{told}; {SLEEP}")
+    mine = {"PROMETHEUS_MULTIPROC_DIR": f"{folder}/feast_metrics_x", "PROMETHEUS_KEPT": str(folder)}
+    thing = replace(thing, environment={**thing.environment, **mine})
+    running, child = start(thing, state)
+    wait_ready(running, child, lambda: bool(thing.log.read_text()), seconds=10)
+    assert thing.log.read_text() == "['PROMETHEUS_KEPT']\n"
+
+
 def test_up_attaches_to_what_runs(folder: Path, state: StateFile) -> None:
     port = free_port()
     server = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)"
@@ -180,15 +192,8 @@ def test_a_port_held_by_a_stranger_is_named(folder: Path, state: StateFile) -> N
 
 
 def settings(folder: Path, store: str | None = None) -> Settings:
-    return Settings(
-        landing=str(folder),
-        lake=str(folder),
-        online_store=store or f"unix://{folder}/valkey.sock",
-        registry=f"sqlite:///{folder}/registry.db",
-        var=str(folder),
-        airflow_port=free_port(),
-        features_port=free_port(),
-    )
+    changes = {"online_store": store} if store else {}
+    return settings_in(folder, var=str(folder), airflow_port=free_port(), features_port=free_port(), **changes)
 
 
 def ask(folder: Path, *lines: str) -> bytes:

@@ -1,0 +1,20 @@
+"""Settings of a platform of its own, for one test or for many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from content_signals.settings import Settings
+
+
+def settings_in(folder: Path, **changes: Any) -> Settings:
+    """Settings with everything below `folder`. A store starts only in a short one: a socket's path has a limit."""
+    given: dict[str, Any] = {
+        "landing": str(folder / "landing"),
+        "lake": str(folder / "lake"),
+        "online_store": f"unix://{folder}/valkey.sock",
+        "registry": f"sqlite:///{folder}/feast/registry.db",
+        "var": str(folder / "var"),
+    }
+    return Settings(**given | changes)

@@ -1,0 +1,71 @@
+"""Set-up: what it needs, and when a step is run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from content_signals.settings import PROJECT
+
+
+@pytest.fixture
+def tools(monkeypatch: pytest.MonkeyPatch):
+    """The folder of the tools on the path, as Python puts it there for `python3 tools/setup.py`."""
+    monkeypatch.syspath_prepend(str(PROJECT / "tools"))
+
+
+def test_it_needs_the_standard_library_alone() -> None:
+    words = [sys.executable, "-S", "-E", "tools/setup.py", "--help"]  # -S: nothing that is installed is found
+    done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--test" in done.stdout
+
+
+def test_a_step_is_run_until_its_stamp_fits(tools, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from steps import Step, perform
+
+    made, later, ran = tmp_path / "made", tmp_path / "later", []
+
+    def run() -> None:
+        ran.append(None)
+        made.touch()
+
+    def step(key: str) -> Step:
+        return Step("a step", tmp_path / ".stamp-a", key, [made], run, [later])
+
+    def runs(key: str) -> int:
+        before = len(ran)
+        perform(step(key))
+        return len(ran) - before
+
+    later.touch()
+    assert runs("one") == 1
+    assert not later.exists()
+    assert runs("one") == 0
+    assert capsys.readouterr().out.endswith("in place\n")
+    assert runs("two") == 1
+    made.unlink()
+    assert runs("two") == 1
+
+
+def test_a_step_that_failed_leaves_no_stamp(tools, tmp_path: Path) -> None:
+    from steps import SetupError, Step, in_place, perform
+
+    def run() -> None:
+        raise SetupError("no network")
+
+    step = Step("a step", tmp_path / ".stamp-a", "one", [], run, [])
+    with pytest.raises(SetupError):
+        perform(step)
+    assert not in_place(step)
+
+
+def test_jars_are_pinned_by_hash_and_fetched_without_what_they_need(tools) -> None:
+    from spark_files import ivy_module, pinned_jars
+
+    jars = pinned_jars()
+    assert "delta-spark_4.1_2.13" in {jar.artifact for jar in jars}
+    assert ivy_module(jars).count('transitive="false"') == len(jars)
