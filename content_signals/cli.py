@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,10 +14,15 @@ from content_signals.errors import SignalsError, UsageError
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 features_app = typer.Typer(no_args_is_help=True, help="Features, as models read them.")
 app.add_typer(features_app, name="features")
+generate_app = typer.Typer(no_args_is_help=True, help="Landing files like a platform's, with known faults in them.")
+app.add_typer(generate_app, name="generate")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Settings file; default: conf/local.toml.")]
 Day = Annotated[str, typer.Option("--day", help="YYYY-MM-DD")]
+Folder = Annotated[Path | None, typer.Argument(help="Where to; default: the landing folder of the settings.")]
+Days = Annotated[int, typer.Option(min=1, help="How many days, the last of them yesterday.")]
+Seed = Annotated[int, typer.Option(help="The same seed writes the same files.")]
 
 
 @app.command()
@@ -181,19 +186,47 @@ def demo(
     run_demo(load_settings(settings), landing)
 
 
-@app.command()
-def generate(
-    folder: Path,
-    days: Annotated[int, typer.Option(min=1, help="How many days, the last of them yesterday.")] = 31,
-    seed: Annotated[int, typer.Option(help="The same seed writes the same files.")] = 1,
+@generate_app.command(name="landing")
+def generate_landing_files(
+    folder: Folder = None,
+    days: Days = 31,
+    seed: Seed = 1,
+    settings: SettingsFile = None,
 ) -> None:
-    """Write landing files like those of a platform: Zipf-like, with duplicates, malformed rows and missing days."""
-    from content_signals.local.demo import days_until_yesterday
+    """Playlists and their catalogue: Zipf-like, with duplicates, malformed rows and missing days."""
+    from content_signals.day import days_until_yesterday
     from content_signals.local.landing import generate_landing
 
-    made = generate_landing(folder, days=days_until_yesterday(days), seed=seed)
+    home = _landing_folder(folder, settings)
+    made = generate_landing(home, days=days_until_yesterday(days), seed=seed)
     missing = ", ".join(map(str, made.missing_days)) or "none"
-    typer.echo(f"{folder}: {len(made.days)} days, {sum(made.rows.values()):,} rows, missing: {missing}")
+    typer.echo(f"{home}: {len(made.days)} days, {sum(made.rows.values()):,} rows, missing: {missing}")
+
+
+@generate_app.command(name="events")
+def generate_event_files(
+    folder: Folder = None,
+    rows: Annotated[int, typer.Option(min=1, help="Valid events in all; planted rows come on top.")] = 1_000_000,
+    days: Days = 28,
+    seed: Seed = 1,
+    file_format: Annotated[Literal["parquet", "jsonl"], typer.Option("--format")] = "parquet",
+    tracks: Annotated[
+        int | None, typer.Option(min=1, help="Tracks to play; default: a hundredth of the rows, at least 1000.")
+    ] = None,
+    even: Annotated[bool, typer.Option("--even", help="Every track as popular as any other.")] = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Plays, skips and saves: Zipf-like, one artist with a fifth of them, duplicates, late and malformed rows."""
+    from content_signals.day import days_until_yesterday
+    from content_signals.local.events import generate_events
+
+    home = _landing_folder(folder, settings)
+    made = generate_events(
+        home, rows=rows, days=days_until_yesterday(days), seed=seed, format=file_format, tracks=tracks, even=even
+    )
+    planted = {"duplicate": made.duplicates, "late": made.late, "malformed": made.malformed}
+    counts = ", ".join(f"{sum(count.values()):,} {name}" for name, count in planted.items())
+    typer.echo(f"{home}: {len(made.rows)} days, {sum(made.rows.values()):,} rows, of them {counts}")
 
 
 def main() -> None:
@@ -217,6 +250,21 @@ def _context(settings: Path | None, *, say: bool = False):  # type: ignore[no-un
     return Context(
         found, Lake(found.lake), catalog(), start_run(), to_stderr(time.monotonic()) if say else lambda _: None
     )
+
+
+def _landing_folder(folder: Path | None, settings: Path | None) -> Path:
+    """The folder asked for, or the settings' own where generated files do no harm."""
+    from content_signals.settings import load_settings
+
+    if folder is not None:
+        return folder
+    landing = load_settings(settings).landing
+    # `demo --landing` leaves a link to a folder of somebody's own: its files are not for us to replace.
+    if "://" in landing or Path(landing).is_symlink():
+        raise UsageError(
+            f"{landing} is not a folder to generate files in", next_step="name a folder: generate … FOLDER"
+        )
+    return Path(landing)
 
 
 def _moment(text: str | None) -> datetime:

@@ -41,6 +41,12 @@ def day_range(first: date, last: date) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
+def days_until_yesterday(count: int) -> list[date]:
+    """The last `count` days, yesterday (UTC) the last of them."""
+    yesterday = datetime.now(UTC).date() - ONE_DAY
+    return day_range(reach_back(yesterday, count), yesterday)
+
+
 def check_not_future(days: Sequence[date], now: datetime) -> None:
     """Refuse days that have not begun in UTC: they can only be a slip of the keyboard."""
     if days and (last := max(days)) > now.astimezone(UTC).date():

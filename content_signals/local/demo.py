@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from content_signals.catalog import Catalog, catalog
-from content_signals.day import day_range
+from content_signals.day import days_until_yesterday
 from content_signals.errors import SignalsError, UsageError
 from content_signals.local import services
 from content_signals.local.airflow import airflow_url
@@ -64,12 +64,6 @@ def run_demo(settings: Settings, landing: Path | None) -> None:
     print_features(console, settings, last, earlier[-min(PAST_DAYS, len(earlier))])
     seconds = time.monotonic() - started
     console.print(f"\nDone in {seconds:.0f} s. Airflow's UI: {airflow_url(settings)}. Stop with: make down")
-
-
-def days_until_yesterday(count: int) -> list[date]:
-    """The last `count` days, yesterday (UTC) the last of them."""
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    return day_range(yesterday - timedelta(days=count - 1), yesterday)
 
 
 def _prepare_landing(settings: Settings, landing: Path | None, console: Console) -> Path:

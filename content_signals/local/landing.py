@@ -15,7 +15,7 @@ import gzip
 import io
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from content_signals.errors import UsageError
 from content_signals.local import landing_words as words
+from content_signals.local.rates import MAX_MALFORMED_RATIO, check_rates
 
 HEADER = ("date", "playlist", "position", "track_id")
 KINDS = ("position not an integer", "position below 1", "empty track_id", "date of another day", "field missing")
@@ -40,7 +41,6 @@ Ids = npt.NDArray[np.int64]
 _ALPHABET = np.array(list(string.digits + string.ascii_letters))
 _ID_CHARS = 22
 _BACK_CATALOGUE_DAYS = 90
-_MAX_MALFORMED_RATIO = 0.01  # the sources stop a day above it
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,7 @@ class Rates:
     remix: float = 0.03
 
     def __post_init__(self) -> None:
-        for rate in fields(self):
-            value = getattr(self, rate.name)
-            if not 0 <= value <= 1:
-                raise UsageError(f"rate {rate.name} is a share between 0 and 1, not {value}")
-        if self.malformed >= _MAX_MALFORMED_RATIO:
-            raise UsageError(
-                f"rate malformed is below {_MAX_MALFORMED_RATIO}, not {self.malformed}: at that share no day would load"
-            )
+        check_rates(self)
 
 
 @dataclass(frozen=True)
@@ -276,7 +269,7 @@ def _day_file(
         rows += [(day.isoformat(), name, str(n), track) for n, track in enumerate(order, start=1)]
 
     # A row is broken or copied, never both: a copy of a broken row would count twice as malformed.
-    allowed = max(int(_MAX_MALFORMED_RATIO * (len(rows) - 1)), 0)
+    allowed = max(int(MAX_MALFORMED_RATIO * (len(rows) - 1)), 0)
     broken = min(_share(rng, rates.malformed, len(rows)), allowed)
     copied = min(_share(rng, rates.duplicate, len(rows)), len(rows) - broken)
     chosen = rng.choice(len(rows), broken + copied, replace=False)
