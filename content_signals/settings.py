@@ -12,7 +12,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -41,6 +41,7 @@ class Settings(BaseSettings):
         var: local folder of the embedded services' state.
         airflow_port: port of the embedded Airflow UI, loopback only.
         features_port: port of the embedded feature server, loopback only.
+        quality_engine: how a suite is run: "fused", in few Spark jobs, or "native", by Great Expectations as it comes.
         daily: whether Airflow ingests each day by itself, from yesterday on; without it only runs that are asked for.
     """
 
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     var: str = str(PROJECT / "var")
     airflow_port: int = Field(default=8080, ge=1, le=65535)
     features_port: int = Field(default=6566, ge=1, le=65535)
+    quality_engine: Literal["fused", "native"] = "fused"
     daily: bool = True
 
     @field_validator("online_store")
@@ -117,6 +119,7 @@ class Settings(BaseSettings):
             "VAR": self.var,
             "AIRFLOW_PORT": str(self.airflow_port),
             "FEATURES_PORT": str(self.features_port),
+            "QUALITY_ENGINE": self.quality_engine,
             "DAILY": str(self.daily).lower(),
         }
         return {PREFIX + name: value for name, value in plain.items()}

@@ -65,7 +65,8 @@ def try_day(context: Context, spark: SparkSession, table: Table, day: date, *, s
         from content_signals.pipeline.validate import judge_stage
         from content_signals.quality.scan import Scanner
 
-        verdict = judge_stage(spark, scratch.of(table), stage, Scanner(suite))
+        scanner = Scanner(suite, context.settings.quality_engine)
+        verdict = judge_stage(spark, scratch.of(table), stage, scanner)
         difference = _difference(context, spark, table, day, tried, sample=sample)
         examples = [
             row.asDict() for row in tried.select(*table.keys, *table.values).orderBy(*table.keys).limit(3).collect()

@@ -25,7 +25,7 @@ from content_signals.quality.verdict import STOPPED, Verdict, judge
 def validate(context: Context, spark: SparkSession, table: Table, days: Sequence[date], run_id: str | None) -> Outcome:
     """Judge some staged days. A stopped day fails by itself; the others go on."""
     lake_table = context.lake.of(table)
-    scanner = Scanner(read_suite(table.table))
+    scanner = Scanner(read_suite(table.table), context.settings.quality_engine)
     outcome = Outcome()
     verdicts = []
     for day in days:

@@ -5,34 +5,43 @@ Great Expectations takes seconds to import: only the steps that judge import thi
 
 from __future__ import annotations
 
-import os
-import warnings
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
 
-os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read at import
-warnings.filterwarnings("ignore", category=DeprecationWarning, module="great_expectations")
+import great_expectations as gx
+from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
+from great_expectations.core.run_identifier import RunIdentifier
+from great_expectations.validator.v1_validator import Validator
+from pyspark.sql import DataFrame
 
-import great_expectations as gx  # noqa: E402
-from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult  # noqa: E402
-from pyspark.sql import DataFrame  # noqa: E402
+from content_signals.quality.fused import FusedValidators
+from content_signals.quality.suite import CRITICAL
+from content_signals.quality.verdict import Failure
 
-from content_signals.quality.suite import CRITICAL  # noqa: E402
-from content_signals.quality.verdict import Failure  # noqa: E402
+YES_OR_NO = {"result_format": "BOOLEAN_ONLY"}
+# No query that finds the bad rows: SUMMARY does not show it, and making it costs an analysis for each rule.
+COUNTS_AND_SAMPLES = {
+    "result_format": "SUMMARY",
+    "partial_unexpected_count": 20,
+    "return_unexpected_index_query": False,
+}
 
 
 class Scanner:
-    """One suite, run on as many frames as there are days: context and suite are built once."""
+    """One suite, run on as many frames as there are days: context and suite are built once.
 
-    def __init__(self, suite: dict[str, Any]) -> None:
+    `engine` says how: "native" is Great Expectations as it comes, "fused" gives the same results in fewer Spark jobs.
+    """
+
+    def __init__(self, suite: dict[str, Any], engine: Literal["fused", "native"] = "fused") -> None:
         self._context = gx.get_context(mode="ephemeral")
         self._context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
         # persist=True, the default, caches every frame and never lets go of it.
         source = self._context.data_sources.add_spark("staged", persist=False)
-        batch = source.add_dataframe_asset("day").add_batch_definition_whole_dataframe("all")
+        self._batch = source.add_dataframe_asset("day").add_batch_definition_whole_dataframe("all")
         self._suite = self._context.suites.add(gx.ExpectationSuite(**suite))
-        self._definition = self._context.validation_definitions.add(
-            gx.ValidationDefinition(name=suite["name"], data=batch, suite=self._suite)
-        )
+        self._engine = engine
+        self._fused = FusedValidators(self._context, self._batch)
 
     @property
     def rules(self) -> int:
@@ -40,17 +49,33 @@ class Scanner:
         return len(self._suite.expectations)
 
     def run(self, frame: DataFrame) -> ExpectationSuiteValidationResult:
-        """The standard validation result; when a rule failed, with counts and up to 20 samples.
+        """The standard validation result, with counts and up to 20 samples.
 
-        A day that passes, as nearly all do, is asked yes or no: a quarter of the Spark jobs that counting takes.
+        Natively a day that passes, as nearly all do, is asked yes or no only: a quarter of the jobs of counting.
         """
-        passed = self._run(frame, {"result_format": "BOOLEAN_ONLY"})
-        return (
-            passed if passed.success else self._run(frame, {"result_format": "SUMMARY", "partial_unexpected_count": 20})
-        )
+        if self._engine == "native":
+            passed = self.validate(frame, YES_OR_NO)
+            if passed.success:
+                return passed
+        return self.validate(frame, COUNTS_AND_SAMPLES)
 
-    def _run(self, frame: DataFrame, result_format: dict[str, Any]) -> ExpectationSuiteValidationResult:
-        return self._definition.run(batch_parameters={"dataframe": frame}, result_format=result_format)
+    def validate(self, frame: DataFrame, result_format: dict[str, Any]) -> ExpectationSuiteValidationResult:
+        """The validation result in some result format."""
+        if self._engine == "fused":
+            validator = self._fused.validator(frame, dict(result_format))
+        else:
+            validator = Validator(self._batch, dict(result_format), {"dataframe": frame})
+        result = validator.validate_expectation_suite(self._suite)
+        # What a validation definition adds for whoever stores or shows the result.
+        now = datetime.now(UTC)
+        result.meta |= {
+            "run_id": RunIdentifier(run_time=now),
+            "validation_time": now,
+            "validation_id": None,
+            "checkpoint_id": None,
+            "batch_parameters": {"dataframe": "<DATAFRAME>"},
+        }
+        return result
 
 
 def failures(result: ExpectationSuiteValidationResult) -> tuple[Failure, ...]:

@@ -108,6 +108,7 @@ def test_a_trailing_slash_says_nothing(write: Write) -> None:
         ("var", "/srv/var"),
         ("airflow_port", "18080"),
         ("features_port", "16566"),
+        ("quality_engine", "native"),
     ],
 )
 def test_the_environment_wins_over_the_file(
@@ -201,6 +202,7 @@ def test_settings_cannot_be_changed(write: Write) -> None:
         ({"airflow_port": 0}, "airflow_port: "),
         ({"features_port": 65536}, "features_port: "),
         ({"airflow_port": "http"}, "airflow_port: "),
+        ({"quality_engine": "spark"}, "quality_engine: "),
     ],
 )
 def test_a_wrong_entry_is_named_with_its_file(write: Write, changes: dict[str, Any], told: str) -> None:
