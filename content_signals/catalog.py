@@ -94,7 +94,7 @@ class Catalog:
         return next((types[key] for i in table.all_inputs if key in (types := self._types[i.table])), "string")
 
     def _windowed_type(self, column: Windowed) -> Type:
-        if column.half_life_days or column.op == "mean":
+        if column.half_life_days or column.op in ("mean", "ratio"):
             return "double"
         if column.op in ("count", "sum", "distinct", "approx_distinct"):
             return "bigint"

@@ -6,22 +6,24 @@ contracts.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import fields
 from datetime import timedelta
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
-from pydantic_core import ArgsKwargs
 
-from content_signals.errors import ContractError, UnknownName
+from content_signals.declaration import (
+    STRICT,
+    Declaration,
+    check_columns,
+    check_limits,
+    check_name,
+    check_names,
+    require,
+)
+from content_signals.errors import UnknownName
 
-_STRICT = ConfigDict(extra="forbid")
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-Op = Literal["count", "sum", "min", "max", "mean", "last", "distinct", "approx_distinct", "days_since"]
+Op = Literal["count", "sum", "min", "max", "mean", "ratio", "last", "distinct", "approx_distinct", "days_since"]
 Type = Literal["string", "int", "bigint", "double", "boolean", "date", "timestamp"]
 
 # What a default of a column of the type may be. The exact type: True is no number.
@@ -29,36 +31,18 @@ _DEFAULTS: dict[Type, tuple[type, ...]] = {
     "string": (str,), "int": (int,), "bigint": (int,), "double": (int, float), "boolean": (bool,)
 }  # fmt: skip
 
-# Written by the platform into every table; no contract may declare them.
+# Written by the platform; no contract may declare them.
 DAY = "ds"
 EVENT_TS = "event_ts"
 COMPUTED_AT = "computed_at"
 RUN_ID = "run_id"
 STAMPS: dict[str, Type] = {EVENT_TS: "timestamp", COMPUTED_AT: "timestamp", RUN_ID: "string"}
-RESERVED = frozenset({DAY, *STAMPS})
+RESERVED = frozenset({DAY, *STAMPS})  # in signal tables
+RESERVED_IN_SOURCES = frozenset({DAY, RUN_ID})
 
 
-@dataclass(frozen=True, config=_STRICT)
-class _Declaration:
-    """What every part of a contract is: a field that is unknown, missing or of the wrong kind is a ContractError."""
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _refuse(cls, given: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return build(given)
-        except ValidationError as error:
-            if not isinstance(given, ArgsKwargs):  # no call of ours: pydantic tries the members of a union
-                raise
-            name = given.args[0] if given.args else (given.kwargs or {}).get("name", "")
-            names = dict[int | str, str](enumerate(f.name for f in fields(cls)))  # of arguments given by position
-            found = [(names.get(e["loc"][0], e["loc"][0]), *e["loc"][1:], e["msg"]) for e in error.errors()]
-            wrong = "; ".join(f"{'.'.join(map(str, where))}: {told}" for *where, told in found)
-            raise ContractError(f"{cls.__name__} {name!r}: {wrong}", next_step="mend the contract") from None
-
-
-@dataclass(frozen=True, config=_STRICT)
-class Entity(_Declaration):
+@dataclass(frozen=True, config=STRICT)
+class Entity(Declaration):
     """What a table is about, e.g. a track. `join_key` is the column, always a string, that names one of them."""
 
     name: str
@@ -67,13 +51,13 @@ class Entity(_Declaration):
 
     @model_validator(mode="after")
     def _check(self) -> Entity:
-        _require(_NAME.fullmatch(self.name) is not None, f"{self.name!r} is not an entity name (a-z, 0-9, _)")
-        _check_names(f"entity {self.name}", "join key", [self.join_key])
+        check_name("entity", self.name)
+        check_names(f"entity {self.name}", "join key", [self.join_key], RESERVED)
         return self
 
 
-@dataclass(frozen=True, config=_STRICT)
-class Column(_Declaration):
+@dataclass(frozen=True, config=STRICT)
+class Column(Declaration):
     """A plain column of a source table."""
 
     name: str
@@ -82,8 +66,8 @@ class Column(_Declaration):
     unit: str = ""
 
 
-@dataclass(frozen=True, config=_STRICT)
-class Input(_Declaration):
+@dataclass(frozen=True, config=STRICT)
+class Input(Declaration):
     """A table another one is made from.
 
     Attributes:
@@ -102,14 +86,14 @@ class Input(_Declaration):
 
     @model_validator(mode="after")
     def _check(self) -> Input:
-        _require(_NAME.fullmatch(self.table) is not None, f"input {self.table!r} is not a table name (a-z, 0-9, _)")
-        _require(self.days >= 1, f"input {self.table}: at least the day itself is read, not {self.days} days")
-        _check_names(f"input {self.table}", "previous column", self.previous)
+        check_name("table", self.table, "input ")
+        require(self.days >= 1, f"input {self.table}: at least the day itself is read, not {self.days} days")
+        check_names(f"input {self.table}", "previous column", self.previous, RESERVED)
         return self
 
 
-@dataclass(frozen=True, config=_STRICT)
-class Windowed(_Declaration):
+@dataclass(frozen=True, config=STRICT)
+class Windowed(Declaration):
     """A column that is declared, not coded: an aggregate of one input's rows over a window of days.
 
     The window of day D is (D - days, D]. No row in it: `count`, `sum`, `distinct` and `approx_distinct` are 0, the
@@ -117,13 +101,15 @@ class Windowed(_Declaration):
 
     Attributes:
         op: `days_since` is D minus the day of the latest row; `last` takes the value of the latest row by
-            (ds, order_by), the largest value among equals; `approx_distinct` is a HyperLogLog sketch of 2^12 buckets.
+            (ds, order_by), the largest value among equals; `approx_distinct` is a HyperLogLog sketch of 2^12 buckets;
+            `ratio` is the number of rows that meet `where` by that of rows that meet `over`.
         of: the input, or its table's name. An input is taken with its `where`, the same as in the table's `inputs`.
-        column: what is aggregated; not for `count` and `days_since`.
+        column: what is aggregated; not for `count`, `ratio` and `days_since`.
         where: SQL predicate on the input's rows.
         half_life_days: for `count` and `sum`: a row k days old weighs 2^(-k / half_life_days), kept as the fixed-point
             long round(2^30 * weight) so that sums do not depend on order. The result is a double.
         order_by: for `last`: the column that orders rows within a day.
+        over: for `ratio`: SQL predicate on the input's rows.
     """
 
     name: str
@@ -135,6 +121,7 @@ class Windowed(_Declaration):
     where: str = ""
     half_life_days: float | None = None
     order_by: str = ""
+    over: str = ""
     unit: str = ""
 
     @property
@@ -151,20 +138,21 @@ class Windowed(_Declaration):
 
     @model_validator(mode="after")
     def _check(self) -> Windowed:
-        needs_column = self.op not in ("count", "days_since")
-        _require(_NAME.fullmatch(self.name) is not None, f"{self.name!r} is not a column name (a-z, 0-9, _)")
-        _require(self.days >= 1, f"{self.name}: a window has at least one day, not {self.days}")
-        _require(
+        needs_column = self.op not in ("count", "ratio", "days_since")
+        check_name("column", self.name)
+        require(self.days >= 1, f"{self.name}: a window has at least one day, not {self.days}")
+        require(
             bool(self.column) == needs_column, f"{self.name}: op {self.op} takes {'a' if needs_column else 'no'} column"
         )
-        _require(self.half_life_days is None or self.op in ("count", "sum"), f"{self.name}: only count and sum decay")
-        _require(self.half_life_days is None or self.half_life_days > 0, f"{self.name}: a half-life is positive")
-        _require(not self.order_by or self.op == "last", f"{self.name}: order_by goes with op last")
+        require(self.half_life_days is None or self.op in ("count", "sum"), f"{self.name}: only count and sum decay")
+        require(self.half_life_days is None or self.half_life_days > 0, f"{self.name}: a half-life is positive")
+        require(not self.order_by or self.op == "last", f"{self.name}: order_by goes with op last")
+        require(bool(self.over) == (self.op == "ratio"), f"{self.name}: over goes with op ratio, and ratio with over")
         return self
 
 
-@dataclass(frozen=True, config=_STRICT)
-class Computed(_Declaration):
+@dataclass(frozen=True, config=STRICT)
+class Computed(Declaration):
     """A column that `compute.py` of the family makes. `default` fills rows that only a window put into the table."""
 
     name: str
@@ -178,12 +166,12 @@ class Computed(_Declaration):
         allowed = _DEFAULTS.get(self.type, ())
         names = " or ".join(kind.__name__ for kind in allowed) or "None"
         told = f"{self.name}: the default of a column of type {self.type} is {names}, not {self.default!r}"
-        _require(self.default is None or type(self.default) in allowed, told)
+        require(self.default is None or type(self.default) in allowed, told)
         return self
 
 
-@dataclass(frozen=True, config=_STRICT)
-class _Versioned(_Declaration):
+@dataclass(frozen=True, config=STRICT)
+class _Versioned(Declaration):
     """What a source and a signal table have in common."""
 
     name: str
@@ -200,7 +188,7 @@ class _Versioned(_Declaration):
         return self.name
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Source(_Versioned):
     """A table made from landing files.
 
@@ -238,16 +226,16 @@ class Source(_Versioned):
 
     @model_validator(mode="after")
     def _check(self) -> Source:
-        _check_columns(self.table, self.values, self.key)
-        _check_limits(self.table, self.version, self.fresh_within, max_malformed_ratio=self.max_malformed_ratio)
+        check_columns(self.table, self.values, self.key, RESERVED_IN_SOURCES)
+        check_limits(self.table, self.version, self.fresh_within, max_malformed_ratio=self.max_malformed_ratio)
         foreign = [name for name in self.key if name not in self.values]
-        _require(not foreign, f"{self.table}: key {', '.join(foreign)} is none of its columns")
-        _require(bool(self.key), f"{self.table}: give a key")
-        _require(bool(self.landing), f"{self.table}: give a landing path")
+        require(not foreign, f"{self.table}: key {', '.join(foreign)} is none of its columns")
+        require(bool(self.key), f"{self.table}: give a key")
+        require(bool(self.landing), f"{self.table}: give a landing path")
         return self
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Table(_Versioned):
     """A signal table: one row per key and day.
 
@@ -333,49 +321,20 @@ class Table(_Versioned):
     @model_validator(mode="after")
     def _check(self) -> Table:
         name, keys = self.table, self.keys
-        _check_columns(name, self.values, keys)
-        _check_limits(name, self.version, self.fresh_within, max_quarantine_ratio=self.max_quarantine_ratio)
+        check_columns(name, self.values, keys, RESERVED)
+        check_limits(name, self.version, self.fresh_within, max_quarantine_ratio=self.max_quarantine_ratio)
         signals = [key for key in keys if key in self.values]
-        _require(not signals, f"{name}: {', '.join(signals)} is the key and a column")
-        _require(bool(keys), f"{name}: give an entity or a key")
-        _require(not self.serve or len(keys) == 1, f"{name}: a served table has one key, not {keys}")
-        _require(not self.serve or self.entity is not None, f"{name}: a served table has an entity")
+        require(not signals, f"{name}: {', '.join(signals)} is the key and a column")
+        require(bool(keys), f"{name}: give an entity or a key")
+        require(not self.serve or len(keys) == 1, f"{name}: a served table has one key, not {keys}")
+        require(not self.serve or self.entity is not None, f"{name}: a served table has an entity")
         if self.entity:
             join_key = self.entity.join_key
-            _require(join_key in keys, f"{name}: key {', '.join(keys)} lacks {join_key}, the entity's join key")
-        _require(self.keep_days >= 0, f"{name}: keep_days is 0 or more, not {self.keep_days}")
-        _require(bool(self.computed) or self.keep_days > 0, f"{name}: no Computed column and no keep_days: no rows")
+            require(join_key in keys, f"{name}: key {', '.join(keys)} lacks {join_key}, the entity's join key")
+        require(self.keep_days >= 0, f"{name}: keep_days is 0 or more, not {self.keep_days}")
+        require(bool(self.computed) or self.keep_days > 0, f"{name}: no Computed column and no keep_days: no rows")
         _check_inputs(self)
         return self
-
-
-def _require(condition: bool, message: str, next_step: str = "mend the contract") -> None:
-    if not condition:
-        raise ContractError(message, next_step=next_step)
-
-
-def _check_columns(table: str, columns: Iterable[str], keys: Iterable[str]) -> None:
-    _require(_NAME.fullmatch(table) is not None, f"{table!r} is not a table name (a-z, 0-9, _)")
-    _require(bool(tuple(columns)), f"{table}: declares no column")
-    _check_names(table, "column", columns)
-    _check_names(table, "key column", keys)
-
-
-def _check_names(owner: str, kind: str, names: Iterable[str]) -> None:
-    """Refuse column names that are not legal, the platform's own, or not unique."""
-    found = list(names)
-    for name in found:
-        _require(_NAME.fullmatch(name) is not None, f"{owner}: {name!r} is not a {kind} name (a-z, 0-9, _)")
-        _require(name not in RESERVED, f"{owner}: {kind} {name} is written by the platform")
-    twice = sorted({n for n in found if found.count(n) > 1})
-    _require(not twice, f"{owner}: {kind}s declared twice: {', '.join(twice)}")
-
-
-def _check_limits(table: str, version: int, fresh_within: timedelta, **ratios: float) -> None:
-    _require(version >= 1, f"{table}: versions start at 1")
-    _require(fresh_within > timedelta(0), f"{table}: fresh_within is positive, not {fresh_within}")
-    for name, ratio in ratios.items():
-        _require(0 <= ratio <= 1, f"{table}: {name} is a share between 0 and 1, not {ratio}")
 
 
 def _check_inputs(table: Table) -> None:
@@ -383,12 +342,12 @@ def _check_inputs(table: Table) -> None:
     inputs = table.all_inputs
     names = [i.table for i in inputs]
     twice = sorted({n for n in names if names.count(n) > 1})
-    _require(not twice, f"{table.table}: {', '.join(twice)} is listed under two inputs", "make one input of them")
+    require(not twice, f"{table.table}: {', '.join(twice)} is listed under two inputs", "make one input of them")
     filters = {i.table: i.where for i in inputs}
     for window in table.windowed:
         if isinstance(window.of, Input):
             of, declared = window.of, filters[window.of.table]
-            _require(
+            require(
                 of.where == declared,
                 f"{table.table}: {window.name} is of {of.table} where {of.where!r}, its input where {declared!r}",
                 "give both the same Input; what only this window leaves out goes into its own `where`",

@@ -87,9 +87,10 @@ def _value(table: Table, column: Windowed) -> Column:
 
     if column.op == "days_since":
         return F.min(within(F.when(F.col(first.name).isNotNull(), F.col(_AGE))))
-    if column.op == "mean":
-        total, count = F.sum(within(F.col(first.name))), F.sum(within(F.col(others[0].name)))
-        return total.cast("double") / count
+    if column.op in ("mean", "ratio"):
+        part, whole = F.sum(within(F.col(first.name))), F.sum(within(F.col(others[0].name)))
+        counted = part if column.op == "mean" else F.coalesce(part, F.lit(0))  # a ratio of no rows to some is 0
+        return counted.cast("double") / whole
     if column.op == "last":
         value = F.col(first.name)
         latest = F.max(

@@ -94,6 +94,8 @@ def partials_of(table: Table, column: Windowed) -> tuple[Partial, ...]:
     base = {"input_table": column.input_table, "where": column.where, "rows": rows, "declared": column.name}
     if column.op in ("count", "days_since"):
         return (Partial("count", **base),)
+    if column.op == "ratio":
+        return Partial("count", **base), Partial("count", **{**base, "where": column.over})
     if column.op == "mean":
         return Partial("sum", column=column.column, **base), Partial("count", column=column.column, **base)
     kind = {"distinct": "set", "approx_distinct": "sketch"}.get(column.op, column.op)

@@ -86,6 +86,8 @@ def many_columns() -> list[Windowed]:
     add("last", "name", days=(60,))  # nothing orders the rows of a day
     add("mean", "amount", days=(28,))
     add("mean", "big")
+    add("ratio", where=FILTERS[0], over="kind IS NOT NULL", days=(1, 28))
+    add("ratio", where="amount > 0", over=FILTERS[2], days=(7,))  # not a share of them
     add("distinct", "name", days=(1, 60))
     add("distinct", "big", days=(2,))
     add("distinct", "released", days=(28,))
@@ -125,6 +127,7 @@ def few_columns() -> list[Windowed]:
         window("cheapest", "min", 28, "price"),
         window("last_of_names", "max", 7, "name"),
         window("mean_amount", "mean", 28, "amount"),
+        window("share_a", "ratio", 28, over="kind = 'b' OR kind = 'a'", **a),
         window("latest", "last", 60, "name", order_by="minute", **a),
         window("names", "distinct", 28, "name"),
         window("names_roughly", "approx_distinct", 28, "name"),
@@ -224,6 +227,7 @@ def aggregate(w: Windowed) -> str:
     """The column's value over `joined`, which holds for each target all earlier rows of the input."""
     within = f"ds IS NOT NULL AND age < {w.days}" + (f" AND ({w.where})" if w.where else "")
     rows = f"FILTER ({within})"
+    over = f"FILTER (ds IS NOT NULL AND age < {w.days} AND ({w.over}))"
     present = f'FILTER ({within} AND "{w.column}" IS NOT NULL)'
     if w.half_life_days:
         weight = f"round(pow(2, 30) * pow(2, -age / {w.half_life_days}))::BIGINT"
@@ -238,6 +242,7 @@ def aggregate(w: Windowed) -> str:
         "min": f'min("{w.column}") {rows}',
         "max": f'max("{w.column}") {rows}',
         "mean": f'(sum("{w.column}") {rows})::BIGINT::DOUBLE / count("{w.column}") {rows}',
+        "ratio": f"count(*) {rows} / nullif(count(*) {over}, 0)",
         "last": f"(array_agg({latest_first}) {present})[1]",
         "distinct": f'count(DISTINCT "{w.column}") {rows}',
         "approx_distinct": f'count(DISTINCT "{w.column}") {rows}',
