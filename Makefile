@@ -5,7 +5,7 @@ AIRFLOW := .venv/airflow/bin
 UV_COMPILE := .venv/tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up down test test-unit test-spark test-airflow test-e2e test-quick lint lock clean
+.PHONY: help setup setup-test demo up down test test-unit test-spark test-airflow test-e2e test-quick lint bench-extract bench-smoke lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ lint: setup-test ## style, types and import directions
 	$(JOBS)/ruff format --check .
 	$(JOBS)/mypy --strict content_signals
 	$(JOBS)/lint-imports
+
+bench-extract: setup ## extraction beside DuckDB on 30 million generated events (15 minutes, 10 GB of disk)
+	$(JOBS)/python -m benchmarks.extract --rows 30000000 --runs 3
+
+bench-smoke: setup ## the same on 3 million, under three minutes; the ratios are added to benchmarks/history.jsonl
+	$(JOBS)/python -m benchmarks.extract --rows 3000000 --runs 3 --history benchmarks/history.jsonl
 
 lock: setup ## compile requirements/*.in into the hashed locks, keeping versions that still fit
 	$(UV_COMPILE) requirements/tools.in -o requirements/tools.txt

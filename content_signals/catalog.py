@@ -76,6 +76,23 @@ class Catalog:
                 wanted.add(table.table)
         return tuple(t for t in self.tables if t.table in wanted)
 
+    def chosen_sources(self, names: Iterable[str]) -> tuple[Source, ...]:
+        """The sources of these names, sorted; all of them when none is named.
+
+        Raises:
+            UnknownName: for a name that is no source's.
+        """
+        wanted = {self.source(name).table for name in names}
+        return tuple(s for s in self.sources if not wanted or s.table in wanted)
+
+    def fed_by(self, sources: Iterable[str]) -> tuple[Table, ...]:
+        """The signal tables that can be made from these sources alone, in build order."""
+        there = {self.source(name).table for name in sources}
+        for table in self.tables:
+            if {i.table for i in table.all_inputs} <= there:
+                there.add(table.table)
+        return tuple(t for t in self.tables if t.table in there)
+
     def types(self, contract: Source | Table) -> dict[str, Type]:
         """Key column or signal -> its type, keys first; of a source, its columns.
 

@@ -194,18 +194,22 @@ class Source(_Versioned):
 
     Attributes:
         landing: path patterns below the landing folder, tried in order; `{day}` is the day.
+        format: `events` is JSON lines or Parquet, one file a day of many rows.
         key: those of its columns that name a row after de-duplication by the reader; documentation and suite rules
-            use it.
+            use it. The rows of `events` lie in the table's files by its first.
+        order_by: columns that decide which of several rows with one key is kept: the first. Without them only exact
+            duplicates are dropped.
         max_malformed_ratio: more malformed rows than this share of a file stop the day.
     """
 
     area: ClassVar[str] = "sources"  # folder of the lake the table lies in
-    format: Literal["csv", "parquet"]
+    format: Literal["csv", "parquet", "events"]
     landing: tuple[str, ...]
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     owner: str
     about: str
+    order_by: tuple[str, ...] = ()
     fresh_within: timedelta = timedelta(hours=30)
     max_malformed_ratio: float = 0.01
 
@@ -228,8 +232,9 @@ class Source(_Versioned):
     def _check(self) -> Source:
         check_columns(self.table, self.values, self.key, RESERVED_IN_SOURCES)
         check_limits(self.table, self.version, self.fresh_within, max_malformed_ratio=self.max_malformed_ratio)
-        foreign = [name for name in self.key if name not in self.values]
-        require(not foreign, f"{self.table}: key {', '.join(foreign)} is none of its columns")
+        for kind, names in (("key", self.key), ("order_by", self.order_by)):
+            foreign = [name for name in names if name not in self.values]
+            require(not foreign, f"{self.table}: {kind} {', '.join(foreign)} is none of its columns")
         require(bool(self.key), f"{self.table}: give a key")
         require(bool(self.landing), f"{self.table}: give a landing path")
         return self

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
         features_port: port of the embedded feature server, loopback only.
         quality_engine: how a suite is run: "fused", in few Spark jobs, or "native", by Great Expectations as it comes.
         daily: whether Airflow ingests each day by itself, from yesterday on; without it only runs that are asked for.
+        sources: the sources whose files land here, as a list, or as text separated by commas; none named: all there
+            are. Airflow waits for no others.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -57,6 +59,7 @@ class Settings(BaseSettings):
     features_port: int = Field(default=6566, ge=1, le=65535)
     quality_engine: Literal["fused", "native"] = "fused"
     daily: bool = True
+    sources: Annotated[tuple[str, ...], NoDecode] = ()
 
     @field_validator("online_store")
     @classmethod
@@ -88,6 +91,11 @@ class Settings(BaseSettings):
         if not all("://" in url.get_secret_value() for url in value):
             raise ValueError("an alert URL has a scheme: https://…, mailto://…")
         return value
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _names_of_text(cls, value: object) -> object:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
     @field_validator("landing", "lake", "var")
     @classmethod
@@ -121,6 +129,7 @@ class Settings(BaseSettings):
             "FEATURES_PORT": str(self.features_port),
             "QUALITY_ENGINE": self.quality_engine,
             "DAILY": str(self.daily).lower(),
+            "SOURCES": ",".join(self.sources),
         }
         return {PREFIX + name: value for name, value in plain.items()}
 

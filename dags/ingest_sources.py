@@ -2,7 +2,8 @@
 
 Runs at midnight UTC for the day before. Each source has a group of its own: `wait` looks for the day's file every five
 minutes and holds no slot; `ingest` parses it into the source table, de-duplicates it, and sets malformed rows aside in
-`quarantine/`; `announce` starts the tables made from it. A day that waits does not hold up other days or sources.
+`quarantine/`; `announce` starts the tables made from it. A day that waits does not hold up other days or sources. A
+source whose files never land here is left out by the setting `sources`.
 
 ### When a task is red
 * **`wait`**: the file had not landed when the day was due. The message names the paths and the deadline. Ask the
@@ -48,10 +49,10 @@ from content_signals.orchestration.partition import DAY, KEY_FORMAT
 from content_signals.orchestration.paths import job_paths
 from content_signals.settings import load_settings
 
-SOURCES = catalog().sources
+SETTINGS = load_settings()
+SOURCES = catalog().chosen_sources(SETTINGS.sources)
 NAMES = [source.table for source in SOURCES]
 PATHS = job_paths(os.environ)
-SETTINGS = load_settings()
 
 with signals_dag(
     "ingest_sources",

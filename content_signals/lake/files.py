@@ -44,7 +44,7 @@ def read_json(path: str) -> dict[str, Any] | None:
 def write_json(path: str, value: dict[str, Any]) -> None:
     """Write a JSON object so that a reader sees the old file or the whole new one, never half of it."""
     files, inner = filesystem(path)
-    data = json.dumps(value, indent=1, sort_keys=True).encode()
+    data = json.dumps(value, indent=1, sort_keys=True, default=_plain).encode()
     folder = inner.rsplit("/", 1)[0]
     files.create_dir(folder, recursive=True)
     if isinstance(files, fs.LocalFileSystem):
@@ -56,6 +56,13 @@ def write_json(path: str, value: dict[str, Any]) -> None:
         return
     with files.open_output_stream(inner) as stream:
         stream.write(data)
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as Python's own: Great Expectations leaves some in its results."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def delete_folder(path: str) -> None:

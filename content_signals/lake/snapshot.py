@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import cached_property
-from typing import Any
 
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from content_signals.lake.files import list_folder, read_json
 from content_signals.lake.layout import LakeTable
-from content_signals.lake.stage import Stage
+from content_signals.lake.stage import Stage, StagedFile
 
 
 class Snapshot:
@@ -42,15 +41,22 @@ class Snapshot:
 
     def files(self, days: Iterable[date] | None = None) -> list[str]:
         """Absolute paths of the files of some days, or of all."""
-        wanted = None if days is None else {str(day) for day in days}
-        return [f"{self.table.path}/{path}" for path, day in self._adds if wanted is None or day in wanted]
+        wanted = None if days is None else set(days)
+        chosen = (found for day, found in self.files_by_day.items() if wanted is None or day in wanted)
+        return [f"{self.table.path}/{file.path}" for files in chosen for file in files]
 
     @cached_property
-    def files_by_day(self) -> dict[date, set[str]]:
-        """Paths below the table's folder, by day; a day without files is left out."""
-        found: dict[date, set[str]] = {}
-        for path, day in self._adds:
-            found.setdefault(date.fromisoformat(day), set()).add(path)
+    def files_by_day(self) -> dict[date, list[StagedFile]]:
+        """The files of each day; a day without any is left out."""
+        if not self.delta:
+            return {}
+        adds = self.delta.get_add_actions(flatten=True)
+        if not adds.num_rows:
+            return {}
+        found: dict[date, list[StagedFile]] = {}
+        columns = (adds.column(name).to_pylist() for name in ("partition.ds", "path", "size_bytes"))
+        for day, path, size in zip(*columns, strict=True):
+            found.setdefault(date.fromisoformat(str(day)), []).append(StagedFile(path, size))
         return dict(sorted(found.items()))
 
     @cached_property
@@ -79,15 +85,6 @@ class Snapshot:
         with ThreadPoolExecutor(max_workers=8) as pool:
             stages = pool.map(self.stage, wanted)
         return {day: stage.digest for day, stage in zip(wanted, stages, strict=True) if stage}
-
-    @cached_property
-    def _adds(self) -> list[tuple[str, str]]:
-        if not self.delta:
-            return []
-        adds = self.delta.get_add_actions(flatten=True)
-        paths = adds.column("path").to_pylist()
-        days: list[Any] = list(adds.column("partition.ds").to_pylist()) if paths else []
-        return [(path, str(day)) for path, day in zip(paths, days, strict=True)]
 
 
 def app_id(table: LakeTable, day: date) -> str:

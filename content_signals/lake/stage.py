@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # promote reads stages without Spark
 
 Inputs = Mapping[str, Mapping[str, str]]
 
+# A column of a frame to stage: true in rows that shall belong to no stage.
+ASIDE = "_aside"
+
 
 @dataclass(frozen=True)
 class StagedFile:
@@ -85,34 +88,69 @@ def stage_files(
     run: Run,
     inputs: Mapping[date, Inputs],
     keys: Sequence[str],
+    *,
+    laid_out: bool = False,
 ) -> list[Stage]:
     """Write a frame with a `ds` column as staged files, one Stage for each of `days`, an empty day included.
 
-    Rows of a day lie in few files, sorted by key, so that readers can skip.
+    Rows of a day lie in few files, sorted by key, so that readers can skip. With a column `_aside` the rows where it is
+    true are written in the same pass, but into files of their own that belong to no stage (`aside_files`). A column
+    whose name begins with an underscore is for these rows; no schema names it.
+
+    Args:
+        laid_out: each day lies in few partitions already, none of which shall be moved.
     """
-    folder = f"{table.path}/data/{run.folder}"
-    schema_json = json.dumps(
-        {**(schema := frame.schema.jsonValue()), "fields": [{**f, "nullable": True} for f in schema["fields"]]}
-    )
-    (frame.hint("rebalance", DAY).sortWithinPartitions(DAY, *keys).write.partitionBy(DAY).parquet(folder))
-    digests = _digests(frame, folder)
+    folder = f"data/{run.folder}"
+    partitions = [DAY, ASIDE] if ASIDE in frame.columns else [DAY]
+    rows = frame if laid_out else frame.hint("rebalance", DAY)
+    (rows.sortWithinPartitions(*partitions, *keys).write.partitionBy(*partitions).parquet(f"{table.path}/{folder}"))
+    digests = _digests(frame, f"{table.path}/{folder}")
+    below = _part(aside=False) if ASIDE in frame.columns else ""
     stages = []
     for day in days:
-        files = staged_files(table, f"data/{run.folder}", day)
-        rows, digest = digests.get(day, (0, "0-0"))
+        files = staged_files(table, folder, day, below)
+        rows_of_day, digest = digests.get(day, (0, "0-0"))
         stages.append(
-            Stage(table.name, str(day), run.run_id, run.fence, rows, digest, files, schema_json, inputs.get(day, {}))
+            Stage(
+                table.name,
+                str(day),
+                run.run_id,
+                run.fence,
+                rows_of_day,
+                digest,
+                files,
+                _schema_json(frame),
+                inputs.get(day, {}),
+            )
         )
     return stages
 
 
-def staged_files(table: LakeTable, folder: str, day: date) -> tuple[StagedFile, ...]:
-    """The Parquet files of a day in a folder below the table's."""
+def staged_files(table: LakeTable, folder: str, day: date, below: str = "") -> tuple[StagedFile, ...]:
+    """The Parquet files of a day in a folder below the table's; of `below`, a folder in the day's."""
+    of_day = f"{folder}/{DAY}={day}{below}"
     return tuple(
-        StagedFile(f"{folder}/{DAY}={day}/{info.base_name}", info.size)
-        for info in list_folder(f"{table.path}/{folder}/{DAY}={day}")
+        StagedFile(f"{of_day}/{info.base_name}", info.size)
+        for info in list_folder(f"{table.path}/{of_day}")
         if info.base_name.endswith(".parquet")
     )
+
+
+def aside_files(table: LakeTable, days: Sequence[date], run: Run) -> list[str]:
+    """Paths of the files that hold the rows which `stage_files` has set aside."""
+    found = [staged_files(table, f"data/{run.folder}", day, _part(aside=True)) for day in days]
+    return [f"{table.path}/{file.path}" for files in found for file in files]
+
+
+def _part(*, aside: bool) -> str:
+    return f"/{ASIDE}={str(aside).lower()}"
+
+
+def _schema_json(frame: DataFrame) -> str:
+    """The frame's schema as a table has it: every column may be null, and those of rows set aside are none of its."""
+    schema = frame.schema.jsonValue()
+    fields = [{**f, "nullable": True} for f in schema["fields"] if not f["name"].startswith("_")]
+    return json.dumps({**schema, "fields": fields})
 
 
 def read_stage(table: LakeTable, day: date, run_id: str | None = None) -> Stage:
@@ -151,10 +189,13 @@ def _digests(frame: DataFrame, folder: str) -> dict[date, tuple[int, str]]:
     """Rows and digest of each day, from the staged files: one scan, one row a day on the driver."""
     from pyspark.sql import functions as F
 
-    values = [name for name in frame.columns if name not in (DAY, EVENT_TS, COMPUTED_AT, RUN_ID)]
+    stamps = (DAY, EVENT_TS, COMPUTED_AT, RUN_ID)
+    values = [name for name in frame.columns if name not in stamps and not name.startswith("_")]
     # xxhash64 passes over nulls, so (null, 1) and (1, null) would hash alike without the places of the nulls.
     nulls = F.concat(*[F.col(name).isNull().cast("int").cast("string") for name in values])
     row_hash = F.xxhash64(*values, nulls).cast("decimal(38,0)")
     staged = frame.sparkSession.read.schema(frame.schema).option("basePath", folder).parquet(folder)
+    if ASIDE in frame.columns:
+        staged = staged.where(~F.col(ASIDE))
     rows = staged.groupBy(DAY).agg(F.count(F.lit(1)).alias("rows"), F.sum(row_hash).alias("hash")).collect()
     return {row[DAY]: (row["rows"], f"{row['rows']:x}-{int(row['hash']) % 2**64:016x}") for row in rows}

@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -16,12 +16,14 @@ from typing import Any
 from rich.console import Console
 
 from content_signals.catalog import Catalog, catalog
+from content_signals.contract import Source, Table
 from content_signals.day import days_until_yesterday
 from content_signals.errors import SignalsError, UsageError
 from content_signals.local import services
 from content_signals.local.airflow import airflow_url
 from content_signals.local.airflow_api import FINAL, AirflowApi
-from content_signals.local.demo_report import Step, print_features, print_steps
+from content_signals.local.demo_report import Step, print_engagement, print_features, print_steps
+from content_signals.local.events import generate_events
 from content_signals.local.job_process import run_job
 from content_signals.local.landing import generate_landing
 from content_signals.settings import Settings
@@ -29,6 +31,7 @@ from content_signals.settings import Settings
 RANGE_DAYS = 30
 PAST_DAYS = 7
 SEED = 1
+EVENTS = 60_000
 INGEST = "ingest_sources"
 
 
@@ -36,32 +39,38 @@ def run_demo(settings: Settings, landing: Path | None) -> None:
     """Build the last 30 landed days in one run, take one more day through every DAG, read features."""
     started = time.monotonic()
     console = Console(width=None if sys.stdout.isatty() else 120)
-    landed = _landed_days(_prepare_landing(settings, landing, console))
+    home = _prepare_landing(settings, landing, console)
+    landed = _landed_days(home)
     *earlier, last = landed[-RANGE_DAYS - 1 :]
     if not earlier:
         raise UsageError(f"{settings.landing} has {len(landed)} landed days; the demo needs two or more")
+    names = _landed_sources(catalog(), home, earlier, last)
+    tables = catalog().fed_by(names)
     # Airflow starts yesterday's run by itself. Where the last landed day is older, nothing would land for it.
     scheduled = last == days_until_yesterday(1)[0]
-    settings = settings.model_copy(update={"daily": scheduled})
+    # A source that has no files here would be waited for until its day is late.
+    settings = settings.model_copy(update={"daily": scheduled, "sources": names})
     console.print(f"Landing: {settings.landing}; range {earlier[0]} to {earlier[-1]}, then {last} through Airflow")
+    console.print(f"Sources: {', '.join(names)}")
     log = Path(settings.var) / "demo.log"
     console.print(f"What the jobs say as they go is in {log}")
     steps: list[Step] = []
     with ThreadPoolExecutor(max_workers=1) as pool:
         coming_up = pool.submit(services.up, settings, features=False, say=lambda _: None)
-        with _timed(steps, "ingest playlist_positions", console) as step:
-            step.update(run_job(settings, "ingest_source", "--source", "playlist_positions", *_range(earlier), log=log))
+        for name in names:
+            with _timed(steps, f"ingest {name}", console) as step:
+                step.update(run_job(settings, "ingest_source", "--source", name, *_range(earlier), log=log))
         with _timed(steps, "services up (waited for)", console):
             coming_up.result()
-    with _timed(steps, "ingest catalogue_tracks", console) as step:
-        step.update(run_job(settings, "ingest_source", "--source", "catalogue_tracks", *_range(earlier), log=log))
-    tables = ",".join(t.table for t in catalog().tables)
     with _timed(steps, "build every table, one application", console) as step:
-        step.update(run_job(settings, "rebuild_signals", "--tables", tables, *_range(earlier), log=log))
+        built = ",".join(table.table for table in tables)
+        step.update(run_job(settings, "rebuild_signals", "--tables", built, *_range(earlier), log=log))
     api = AirflowApi(airflow_url(settings))
-    _one_day_through_airflow(api, catalog(), last, scheduled, steps, console)
+    _one_day_through_airflow(api, names, tables, last, scheduled, steps, console)
     print_steps(console, steps, time.monotonic() - started)
     print_features(console, settings, last, earlier[-min(PAST_DAYS, len(earlier))])
+    if any(table.family == "track_engagement" for table in tables):
+        print_engagement(console, settings, last)
     seconds = time.monotonic() - started
     console.print(f"\nDone in {seconds:.0f} s. Airflow's UI: {airflow_url(settings)}. Stop with: make down")
 
@@ -85,10 +94,11 @@ def _prepare_landing(settings: Settings, landing: Path | None, console: Console)
         home.symlink_to(wanted, target_is_directory=True)
     elif not wanted and not _landed_days(home):
         made = generate_landing(home, days=days_until_yesterday(RANGE_DAYS + 2), seed=SEED)
+        events = generate_events(home, rows=EVENTS, days=made.days, seed=SEED, format="jsonl")
         console.print(
             f"No landing folder given: generated {len(made.days)} days with {sum(made.rows.values()):,} rows,"
             f" {sum(map(len, made.malformed.values()))} malformed, {sum(made.duplicates.values())} duplicate,"
-            f" {', '.join(map(str, made.missing_days))} missing"
+            f" {', '.join(map(str, made.missing_days))} missing; and {sum(events.rows.values()):,} play events"
         )
     return home
 
@@ -107,6 +117,15 @@ def _landed_days(landing: Path) -> list[date]:
     return sorted(date.fromisoformat(name) for name in names if re.fullmatch(r"\d{4}-\d{2}-\d{2}", name))
 
 
+def _landed_sources(known: Catalog, landing: Path, earlier: list[date], last: date) -> tuple[str, ...]:
+    """The sources that have a file for the last day and for one before it."""
+
+    def has(source: Source, day: date) -> bool:
+        return any((landing / pattern.format(day=day)).exists() for pattern in source.landing)
+
+    return tuple(s.table for s in known.sources if has(s, last) and any(has(s, day) for day in earlier))
+
+
 def _range(days: list[date]) -> tuple[str, ...]:
     return "--from", str(days[0]), "--to", str(days[-1])
 
@@ -122,15 +141,21 @@ def _timed(steps: list[Step], name: str, console: Console) -> Iterator[Step]:
 
 
 def _one_day_through_airflow(
-    api: AirflowApi, tables: Catalog, day: date, scheduled: bool, steps: list[Step], console: Console
+    api: AirflowApi,
+    sources: Sequence[str],
+    tables: Sequence[Table],
+    day: date,
+    scheduled: bool,
+    steps: list[Step],
+    console: Console,
 ) -> None:
-    builds = [f"build_{t.table}" for t in tables.tables]
-    publishes = [f"publish_{t.table}" for t in tables.tables if t.serve]
+    builds = [f"build_{t.table}" for t in tables]
+    publishes = [f"publish_{t.table}" for t in tables if t.serve]
     api.wait_dags([INGEST, *builds, *publishes])
     known = {dag: api.runs(dag) for dag in (INGEST, *builds, *publishes)}
     api.unpause(*publishes, *builds, INGEST)
     console.print(f"  Airflow: {day} through {INGEST}, {len(builds)} build and {len(publishes)} publish DAGs …")
-    started = _start_ingest(api, day, scheduled, known[INGEST])
+    started = _start_ingest(api, sources, day, scheduled, known[INGEST])
     for dag in (INGEST, *builds, *publishes):
         if dag == INGEST and started:
             run = api.wait_run(dag, started)
@@ -145,12 +170,14 @@ def _one_day_through_airflow(
         api.set_paused(INGEST, True)
 
 
-def _start_ingest(api: AirflowApi, day: date, scheduled: bool, known: list[dict[str, Any]]) -> str:
+def _start_ingest(
+    api: AirflowApi, sources: Sequence[str], day: date, scheduled: bool, known: list[dict[str, Any]]
+) -> str:
     """The run that the day takes, started where nothing else starts it; empty for the schedule's own."""
     of_day = [run for run in known if run["partition_key"] == str(day)]
     if scheduled and all(run["state"] not in FINAL for run in of_day):
         return ""  # unpausing starts it, or midnight did and it is at work
-    return api.trigger(INGEST, {"day": str(day)})
+    return api.trigger(INGEST, {"day": str(day), "sources": list(sources)})
 
 
 def _task_steps(api: AirflowApi, dag: str, run_id: str) -> list[Step]:

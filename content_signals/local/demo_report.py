@@ -20,6 +20,7 @@ from content_signals.lake.snapshot import Snapshot
 from content_signals.settings import Settings
 
 SERVICE = "playlist_ranker_v1"
+ENGAGEMENT = "track_engagement"  # the family, and the service of its name
 
 Step = dict[str, Any]
 
@@ -44,7 +45,7 @@ def print_steps(console: Console, steps: Sequence[Step], seconds: float) -> None
 
 def print_features(console: Console, settings: Settings, last: date, past: date) -> None:
     """Three tracks online as of the last day, and the same from the tables as of a past one."""
-    keys = _most_listed(settings, last)
+    keys = _first_three(settings, "track_popularity", last, "playlists_count desc, decayed_adds_50d desc")
     store = feature_store(settings)
     half_a_day = timedelta(hours=12)
     now, then = min(valid_from(last) + half_a_day, datetime.now(UTC)), valid_from(past) + half_a_day
@@ -62,15 +63,24 @@ def print_features(console: Console, settings: Settings, last: date, past: date)
     )
 
 
-def _most_listed(settings: Settings, day: date) -> list[str]:
-    """The three tracks that most playlists hold."""
-    popularity = Snapshot(Lake(settings.lake).of(catalog().table("track_popularity"))).delta
-    assert popularity is not None  # it was built before
+def print_engagement(console: Console, settings: Settings, last: date) -> None:
+    """The three tracks played most, online as of the last day."""
+    keys = _first_three(settings, ENGAGEMENT, last, "plays_28d desc, plays_decayed_50d desc")
+    now = min(valid_from(last) + timedelta(hours=12), datetime.now(UTC))
+    live = online(feature_store(settings), catalog(), ENGAGEMENT, keys, as_of=now)
+    names = [value.feature for value in live[keys[0]]]
+    values = {key: {value.feature: value.value for value in live[key]} for key in keys}
+    _print_vectors(console, f"Online through Feast, {ENGAGEMENT}, as of {now:%Y-%m-%d %H:%M} UTC", names, values)
+
+
+def _first_three(settings: Settings, table: str, day: date, order: str) -> list[str]:
+    """Three tracks of a table's day."""
+    built = Snapshot(Lake(settings.lake).of(catalog().table(table))).delta
+    assert built is not None  # it was built before
     with duckdb.connect() as connection:
-        connection.register("popularity", popularity.to_pyarrow_dataset())
+        connection.register("built", built.to_pyarrow_dataset())
         found = connection.execute(
-            "select track_id from popularity where ds = ?"
-            " order by playlists_count desc, decayed_adds_50d desc, track_id limit 3",
+            f"select track_id from built where ds = ? order by {order}, track_id limit 3",  # noqa: S608
             [day],
         ).fetchall()
     return [key for (key,) in found]

@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 from content_signals.contract import DAY, Source
 from content_signals.pipeline.landing import LandingFile, check_header
 from content_signals.pipeline.parsed import Parsed, family
-from content_signals.sources.lines import BLOCK, FILE, MARK, RAW, number, read_lines
+from content_signals.sources.lines import BLOCK, FILE, MARK, number, read_lines, readable
 
 _BLOCKS = T.StructType(
     [
@@ -49,8 +49,6 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
     lines = {day: max(count - 1, 0) for day, count in lines.items()}
     malformed = {day: max(count - 1, 0) for day, count in malformed.items()}
     where = F.broadcast(spark.createDataFrame(placed, _BLOCKS))
-    # A table column is UTF-8; what is not is kept as the hexadecimal of its bytes.
-    raw = F.when(F.is_valid_utf8(RAW), F.col(RAW)).otherwise(F.concat(F.lit("0x"), F.hex(F.col(RAW).cast("binary"))))
     aside = (
         parsed.where(bad)
         .join(where, on=[FILE, BLOCK], how="inner")
@@ -58,7 +56,7 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
             DAY,
             F.regexp_replace(FILE, "^file:/+", "/").alias("file"),
             number().alias("line_number"),
-            raw.alias("raw"),
+            readable().alias("raw"),
             F.col("_reason").alias("reason"),
             *_hints(parsed),
         )

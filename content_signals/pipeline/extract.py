@@ -82,14 +82,12 @@ def signals_of(
 def _joined(table: Table, computed: DataFrame | None, tiles: DataFrame, days: Sequence[date]) -> DataFrame:
     """Every key of the day with its computed and its windowed columns."""
     keys = [DAY, *table.keys]
-    targets = present_keys(table, tiles, days) if table.keep_days else None
-    if computed is not None:
-        own = computed.select(*keys)
-        targets = own if targets is None else targets.unionByName(own).distinct()
-    assert targets is not None
-    joined = finalize(table, tiles, targets, days)
-    if computed is not None:
-        joined = joined.join(computed, on=keys, how="left")
+    if computed is None:
+        return finalize(table, tiles, None, days)
+    targets = computed.select(*keys)
+    if table.keep_days:
+        targets = present_keys(table, tiles, days).unionByName(targets).distinct()
+    joined = finalize(table, tiles, targets, days).join(computed, on=keys, how="left")
     defaults = {c.name: c.default for c in table.computed if c.default is not None}
     filled = [F.coalesce(F.col(n), F.lit(defaults[n])).alias(n) if n in defaults else F.col(n) for n in table.values]
     return joined.select(*keys, *filled)

@@ -1,23 +1,26 @@
-"""Landing files to a source table: parse strictly, drop exact duplicates, set malformed rows aside, lose nothing."""
+"""Landing files to a source table: parse strictly, drop duplicates, set malformed rows aside, lose nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
-from typing import Protocol
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from content_signals.contract import DAY, RUN_ID, Source
 from content_signals.errors import BrokenData, NotLanded, SignalsError
+from content_signals.lake.layout import start_run
 from content_signals.lake.promote import promote
 from content_signals.lake.snapshot import Snapshot
-from content_signals.lake.stage import Stage, write_stage
-from content_signals.pipeline import csv_source, parquet_source
+from content_signals.lake.stage import Stage, write_stage, write_stage_record
+from content_signals.pipeline import csv_source, event_source, parquet_source
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.landing import LandingFile, broken, find
 from content_signals.pipeline.parsed import Parsed
+from content_signals.windows import dedup
 
 # What a damaged file makes the readers under Spark throw. A store that fails for a while throws something else, and is
 # tried again.
@@ -31,7 +34,15 @@ DAMAGED = (
     "gzip stream CRC failure",
     "stored gzip size",
     "is not a Parquet file",
+    "ParquetDecodingException",
+    "can not read class org.apache.parquet",
+    "could not read page",
+    "could not decode the dictionary",
+    "MalformedInputException",
+    "IndexOutOfBoundsException",
 )
+_CHECKS = {"csv": csv_source.check, "parquet": parquet_source.check, "events": event_source.check}
+_PARSERS = {"csv": csv_source.parse, "parquet": parquet_source.parse}  # events are staged as they are parsed
 QUARANTINE_COLUMNS = ("file", "line_number", "raw", "reason")
 
 
@@ -42,7 +53,7 @@ def ingest(context: Context, spark: SparkSession, source: Source, days: Sequence
     for day in days:
         try:
             files[day] = find(source, context.settings.landing, day)
-            _reader(source).check(files[day])
+            _CHECKS[source.format](files[day])
         except NotLanded as error:
             files.pop(day, None)
             if len(days) == 1:
@@ -67,22 +78,28 @@ def _ingest_together(
 ) -> None:
     """All files in one pass; when one of them cannot be read to its end, without it."""
     try:
-        parsed = _parse(spark, source, files)
+        parsed = _parse(context, spark, source, files)
     except BrokenData as error:
         if len(files) == 1:
             outcome.failed[next(iter(files))] = error
             return
         context.say(f"{source.table}: a file of the range is damaged; reading each by itself to tell which")
-        readable = {day: file for day, file in files.items() if _is_readable(spark, source, file, outcome)}
-        if readable:
-            _ingest_parsed(context, source, readable, _parse(spark, source, readable), outcome)
-        return
+        files = {day: file for day, file in files.items() if _is_readable(context, spark, file, outcome)}
+        if not files:
+            return
+        # Another attempt: what the one before has staged stays where it is.
+        context = replace(context, run=start_run(context.run.run_id))
+        parsed = _parse(context, spark, source, files)
     _ingest_parsed(context, source, files, parsed, outcome)
 
 
-def _is_readable(spark: SparkSession, source: Source, file: LandingFile, outcome: Outcome) -> bool:
+def _is_readable(context: Context, spark: SparkSession, file: LandingFile, outcome: Outcome) -> bool:
     try:
-        _parse(spark, source, {file.day: file})
+        if file.source.format == "events":
+            with _damage_of(file):
+                event_source.read_through(spark, file.source, file.path)
+        else:
+            _parse(context, spark, file.source, {file.day: file})
     except BrokenData as error:
         outcome.failed[file.day] = error
         return False
@@ -96,12 +113,9 @@ def _ingest_parsed(
     stopped = {day: error for day in files if (error := _too_malformed(source, files[day], parsed))}
     good = [day for day in files if day not in stopped]
     _quarantine(context, source, parsed, list(files))
-    if good:
-        rows = parsed.rows.where(F.col(DAY).isin(*good)).select(*source.values, DAY).distinct()
-        stamped = rows.withColumn(RUN_ID, F.lit(context.run.run_id)).select(*source.values, RUN_ID, DAY)
-        for stage in write_stage(table, stamped, good, context.run, {}, source.key):
-            promote(table, stage, stage.files)
-            _count(context, source, stage, parsed, outcome)
+    for stage in _staged(context, source, parsed, good) if good else ():
+        promote(table, stage, stage.files)
+        _count(context, source, stage, parsed, outcome)
     for day, error in stopped.items():
         outcome.failed[day] = error
         outcome.rows_in += parsed.lines[day]
@@ -109,14 +123,37 @@ def _ingest_parsed(
     outcome.paths.append(table.path)
 
 
-def _parse(spark: SparkSession, source: Source, files: dict[date, LandingFile]) -> Parsed:
+def _staged(context: Context, source: Source, parsed: Parsed, days: Sequence[date]) -> list[Stage]:
+    """The stages of some days, rows of one key made one."""
+    table = context.lake.of(source)
+    if parsed.rows is None:
+        stages = [parsed.staged[day] for day in days]
+        for stage in stages:
+            write_stage_record(table, stage)
+        return stages
+    rows = parsed.rows.where(F.col(DAY).isin(*days)).select(*source.values, DAY)
+    kept = dedup(rows, (DAY, *source.key), source.order_by) if source.order_by else rows.distinct()
+    stamped = kept.select(*source.values, F.lit(context.run.run_id).alias(RUN_ID), DAY)
+    return write_stage(table, stamped, days, context.run, {}, source.key)
+
+
+def _parse(context: Context, spark: SparkSession, source: Source, files: dict[date, LandingFile]) -> Parsed:
+    paths = {day: file.path for day, file in files.items()}
+    with _damage_of(next(iter(files.values()))):
+        if source.format == "events":
+            return event_source.parse(spark, source, paths, context.lake.of(source), context.run)
+        return _PARSERS[source.format](spark, source, paths)
+
+
+@contextmanager
+def _damage_of(file: LandingFile) -> Iterator[None]:
+    """What a damaged file makes Spark throw, as an error about the file."""
     try:
-        return _reader(source).parse(spark, source, {day: f.path for day, f in files.items()})
+        yield
     except Exception as error:
         if not any(sign in str(error) for sign in DAMAGED):
             raise
-        first = next(iter(files.values()))
-        raise broken(first, f"it cannot be read to its end (truncated or damaged): {_reason(error)}") from error
+        raise broken(file, f"it cannot be read to its end (truncated or damaged): {_reason(error)}") from error
 
 
 def _too_malformed(source: Source, file: LandingFile, parsed: Parsed) -> BrokenData | None:
@@ -155,22 +192,10 @@ def _count(context: Context, source: Source, stage: Stage, parsed: Parsed, outco
     outcome.rows_out += stage.rows
     outcome.quarantined += malformed
     outcome.details["duplicates"] = int(str(outcome.details.get("duplicates", 0))) + duplicates
+    kind = "duplicates" if source.order_by else "exact duplicates"
     context.say(
-        f"{source.table} {day}: {lines} rows, {malformed} set aside,"
-        f" {duplicates} exact duplicates dropped, {stage.rows} promoted"
+        f"{source.table} {day}: {lines} rows, {malformed} set aside, {duplicates} {kind} dropped, {stage.rows} promoted"
     )
-
-
-class _Reader(Protocol):
-    """How landing files of one format are checked and parsed."""
-
-    def check(self, file: LandingFile) -> None: ...
-    def parse(self, spark: SparkSession, source: Source, files: Mapping[date, str]) -> Parsed: ...
-
-
-def _reader(source: Source) -> _Reader:
-    readers: dict[str, _Reader] = {"csv": csv_source, "parquet": parquet_source}
-    return readers[source.format]
 
 
 def _reason(error: Exception) -> str:

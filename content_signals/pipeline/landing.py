@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -65,7 +65,17 @@ def check_header(file: LandingFile, expected: Sequence[str]) -> None:
         raise broken(file, f"expected the columns {', '.join(expected)}; found {', '.join(found) or 'an empty line'}")
 
 
-def check_parquet(file: LandingFile, expected: dict[str, tuple[pa.DataType, ...]]) -> None:
+def check_not_empty(file: LandingFile) -> None:
+    """Refuse a text file without a line, or one that is not compressed as its name says.
+
+    Raises:
+        BrokenData: naming the file.
+    """
+    if _first_line(file) is None:
+        raise broken(file, "the file is empty")
+
+
+def check_parquet(file: LandingFile, expected: Mapping[str, tuple[pa.DataType, ...]]) -> None:
     """Refuse a Parquet file that is unreadable or lacks a column.
 
     Raises:
@@ -76,12 +86,23 @@ def check_parquet(file: LandingFile, expected: dict[str, tuple[pa.DataType, ...]
         schema = pq.read_schema(inner, filesystem=files)
     except (OSError, pa.ArrowInvalid) as error:
         raise broken(file, f"it is not readable Parquet: {error}") from error
-    found = {field.name: field.type for field in schema}
+    found = {field.name: _stored(field.type) for field in schema}
     wrong = [name for name, types in expected.items() if found.get(name) not in types]
     if wrong:
         wanted = ", ".join(f"{name} {types[0]}" for name, types in expected.items())
         seen = ", ".join(f"{name} {kind}" for name, kind in found.items())
         raise broken(file, f"column {', '.join(wrong)} is missing or of another type; expected {wanted}; found {seen}")
+
+
+def _stored(kind: pa.DataType) -> pa.DataType:
+    """A type as Parquet keeps it: what wrote the file may have had other names for the same."""
+    if pa.types.is_dictionary(kind):
+        return _stored(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return pa.timestamp(kind.unit, "UTC")
+    return kind
 
 
 def broken(file: LandingFile, what: str) -> BrokenData:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from types import ModuleType
 
 from pyspark.sql import DataFrame
 
 from content_signals.contract import Source
+from content_signals.lake.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -17,16 +19,18 @@ class Parsed:
     """What landing files hold. The frames are lazy.
 
     Attributes:
-        rows: the source's columns and `ds`; malformed rows left out, exact duplicates still in.
+        rows: the source's columns and `ds`; malformed rows left out, duplicates still in. None: they are staged.
         aside: `ds`, `file`, `line_number`, `raw`, `reason` of the malformed rows.
         lines: rows of each day, good and bad, a header not counted.
         malformed: how many of them are malformed.
+        staged: stages of rows that were staged as they were parsed.
     """
 
-    rows: DataFrame
+    rows: DataFrame | None
     aside: DataFrame
-    lines: dict[date, int]
-    malformed: dict[date, int]
+    lines: Mapping[date, int]
+    malformed: Mapping[date, int]
+    staged: Mapping[date, Stage] = field(default_factory=dict)
 
 
 def family(source: Source) -> ModuleType:

@@ -19,10 +19,8 @@ def read_lines(spark: SparkSession, files: Mapping[date, str]) -> DataFrame:
     one a line; `number` turns them into line numbers.
     """
     text = spark.read.option("lineSep", "\n").text(list(files.values()))
-    name = F.regexp_extract(F.col("_metadata.file_path"), r"([^/]+)$", 1)
-    by_name = F.create_map(*[F.lit(value) for day, path in files.items() for value in (path.rsplit("/", 1)[-1], day)])
     return text.select(
-        F.element_at(by_name, name).alias("ds"),
+        day_of(files).alias("ds"),
         F.expr(r"trim(TRAILING '\r' FROM value)").alias(
             RAW
         ),  # bytes that are not UTF-8 stay as they are, for `parse` to see
@@ -30,6 +28,17 @@ def read_lines(spark: SparkSession, files: Mapping[date, str]) -> DataFrame:
         F.col("_metadata.file_block_start").alias(BLOCK),
         F.monotonically_increasing_id().alias(MARK),
     )
+
+
+def day_of(files: Mapping[date, str]) -> Column:
+    """The day of the file a row was read from."""
+    by_name = F.create_map(*[F.lit(value) for day, path in files.items() for value in (path.rsplit("/", 1)[-1], day)])
+    return F.element_at(by_name, F.col("_metadata.file_name"))
+
+
+def readable() -> Column:
+    """The line as a table can keep it, in UTF-8; one that is not as the hexadecimal of its bytes."""
+    return F.when(F.is_valid_utf8(RAW), F.col(RAW)).otherwise(F.concat(F.lit("0x"), F.hex(F.col(RAW).cast("binary"))))
 
 
 def number() -> Column:

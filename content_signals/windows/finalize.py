@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from math import floor
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -11,15 +12,18 @@ from pyspark.sql import functions as F
 from content_signals.contract import DAY, Table, Windowed
 from content_signals.windows.partials import FIXED_POINT, Partial, partials_of, presence
 
-_AGE = "_age_days"
+_AGE, _PRESENT = "_age_days", "_present"
 
 
-def finalize(table: Table, tiles: DataFrame, targets: DataFrame, days: Sequence[date] | None = None) -> DataFrame:
+def finalize(
+    table: Table, tiles: DataFrame, targets: DataFrame | None, days: Sequence[date] | None = None
+) -> DataFrame:
     """The windowed columns of each target.
 
     Args:
         tiles: `ds`, keys, partials; one row per key and day.
-        targets: `ds` and keys: whose values, and as of the end of which day. One row each.
+        targets: `ds` and keys: whose values, and as of the end of which day. One row each. None: every key that the
+            table keeps, on each of `days`: what `present_keys` gives, without asking the tiles twice.
         days: the days that occur in `targets`, when the caller knows them: a tile is then sent to the days whose
             windows it lies in, instead of meeting every target of its key.
 
@@ -27,19 +31,41 @@ def finalize(table: Table, tiles: DataFrame, targets: DataFrame, days: Sequence[
         `ds`, keys and one column per windowed column, one row per target.
     """
     keys = [DAY, *table.keys]
-    result = targets.select(*keys)
     sets = [c for c in table.windowed if c.op == "distinct"]
     plain = [c for c in table.windowed if c.op != "distinct"]
-    if plain:
-        aged = _aged(table, tiles, targets, days, _partials_of(table, plain), max(c.days for c in plain))
-        values = aged.groupBy(*keys).agg(*[_value(table, c).alias(c.name) for c in plain])
-        result = result.join(values, on=keys, how="left")
+    if targets is None:
+        result = _kept(table, tiles, _known(table, days), plain)
+    else:
+        result = targets.select(*keys)
+        if plain:
+            horizon = max(c.days for c in plain)
+            aged = _aged(table, tiles, targets, days, _partials_of(table, plain), horizon)
+            values = aged.groupBy(*keys).agg(*[_value(table, c).alias(c.name) for c in plain])
+            result = result.join(values, on=keys, how="left")
     for partial, columns in _by_partial(table, sets).items():
         aged = _aged(table, tiles, targets, days, [partial], max(c.days for c in columns))
         result = result.join(_distinct(aged, keys, partial, columns), on=keys, how="left")
     defaults = {c.name: c.default for c in table.windowed}
     filled = [F.col(n) if d is None else F.coalesce(F.col(n), F.lit(d)).alias(n) for n, d in defaults.items()]
     return result.select(*keys, *filled)
+
+
+def _kept(table: Table, tiles: DataFrame, days: Sequence[date], plain: Sequence[Windowed]) -> DataFrame:
+    """`ds`, keys and the columns that are no sets, of every key the table keeps."""
+    kept = presence(table)
+    if kept is None:
+        raise ValueError(f"{table.table} keeps no keys")
+    horizon = max(table.keep_days, *(c.days for c in plain), 1)
+    aged = _aged(table, tiles, None, days, [kept, *_partials_of(table, plain)], horizon)
+    present = F.max((F.col(_AGE) < table.keep_days) & F.col(kept.name).isNotNull())
+    values = [_value(table, c).alias(c.name) for c in plain]
+    return aged.groupBy(DAY, *table.keys).agg(present.alias(_PRESENT), *values).where(_PRESENT).drop(_PRESENT)
+
+
+def _known(table: Table, days: Sequence[date] | None) -> Sequence[date]:
+    if days is None:
+        raise ValueError(f"{table.table}: give the targets, or the days")
+    return days
 
 
 def present_keys(table: Table, tiles: DataFrame, days: Sequence[date]) -> DataFrame:
@@ -53,7 +79,7 @@ def present_keys(table: Table, tiles: DataFrame, days: Sequence[date]) -> DataFr
 def _aged(
     table: Table,
     tiles: DataFrame,
-    targets: DataFrame,
+    targets: DataFrame | None,
     days: Sequence[date] | None,
     kept: Iterable[Partial],
     horizon: int,
@@ -61,8 +87,8 @@ def _aged(
     """Tiles that hold one of the partials, one row per target day whose window they can lie in, with their age."""
     names = list(dict.fromkeys(p.name for p in kept))
     holding = tiles.select(DAY, *table.keys, *names).dropna(how="all", subset=names)
-    if days is not None:
-        return _sent(holding, days, horizon)
+    if targets is None or days is not None:
+        return _sent(holding, _known(table, days), horizon)
     wanted = targets.select(F.col(DAY).alias("_target"), *table.keys)
     age = F.datediff("_target", DAY)
     met = holding.join(wanted, on=list(table.keys), how="inner").withColumn(_AGE, age)
@@ -101,30 +127,42 @@ def _value(table: Table, column: Windowed) -> Column:
         sketch = within(F.col(first.name))
         return F.when(F.count(sketch) > 0, F.hll_sketch_estimate(F.hll_union_agg(sketch)))
     if column.half_life_days:
-        return _decayed(column.half_life_days, within(F.col(first.name)), exact=column.op == "count")
+        return _decayed(column.half_life_days, column.days, within(F.col(first.name)), exact=column.op == "count")
     return first.merge(within(F.col(first.name)))
 
 
-def _decayed(half_life_days: float, value: Column, *, exact: bool) -> Column:
+def _decayed(half_life_days: float, days: int, value: Column, *, exact: bool) -> Column:
     """Sum of value * 2^(-age / half life), added up in fixed point.
 
     A count stays far below 2^63 / 2^30 and is added as a long; a sum may not, and is added as a decimal of 38 digits.
     """
-    weight = F.round(F.lit(float(FIXED_POINT)) * F.pow(F.lit(2.0), -F.col(_AGE) / F.lit(float(half_life_days)))).cast(
-        "long"
-    )
+    weight = F.get(F.lit(_weights(half_life_days, days)), F.col(_AGE))
     if exact:
         return F.sum(value * weight) / F.lit(FIXED_POINT)
     product = value.cast("decimal(38,0)") * weight.cast("decimal(10,0)")
     return F.sum(product.cast("decimal(38,0)")).cast("double") / F.lit(float(FIXED_POINT))
 
 
+def _weights(half_life_days: float, days: int) -> list[int]:
+    """round(2^30 * 2^(-age / half life)), halves up as SQL rounds, for each age.
+
+    A list to look into: a power for each row would cost more than all other sums together.
+    """
+    return [floor(FIXED_POINT * 2.0 ** (-age / half_life_days) + 0.5) for age in range(days)]
+
+
 def _distinct(aged: DataFrame, keys: list[str], partial: Partial, columns: Sequence[Windowed]) -> DataFrame:
-    """Distinct values per key: the newest day of each value decides which windows it counts in."""
-    pairs = aged.select(*keys, _AGE, F.explode(partial.name).alias("_value"))
-    newest = pairs.groupBy(*keys, "_value").agg(F.min(_AGE).alias(_AGE))
-    counts = [F.count(F.when(F.col(_AGE) < c.days, F.lit(1))).alias(c.name) for c in columns]
-    return newest.groupBy(*keys).agg(*counts)
+    """Distinct values per key, of the sets of the days that each window reaches.
+
+    Sets stay arrays: a row for each value would have to be shuffled and hashed twice.
+    """
+    sets = F.col(partial.name)
+    counts = [F.size(_union(F.when(F.col(_AGE) < c.days, sets))).cast("long").alias(c.name) for c in columns]
+    return aged.groupBy(*keys).agg(*counts)
+
+
+def _union(sets: Column) -> Column:
+    return F.array_distinct(F.flatten(F.collect_list(sets)))
 
 
 def _partials_of(table: Table, columns: Iterable[Windowed]) -> list[Partial]:

@@ -49,15 +49,14 @@ class Partial:
 
     def of_rows(self, schema: StructType) -> Column:
         """Aggregate of a day's rows of a key. Null when no row counts, so that tiles stay sparse."""
-        condition = F.expr(self.where) if self.where else F.lit(True)
-        value = F.when(condition, F.col(self.column)) if self.column else F.when(condition, F.lit(1))
+        value = self.value()
         if self.kind == "count":
             return F.nullif(F.count(value), F.lit(0).cast("long"))
         if self.kind == "sum":
             self._check_summable(schema)
             return F.sum(value)
         if self.kind == "set":
-            values = F.array_sort(F.collect_set(value))
+            values = F.sort_array(F.collect_set(value))
             return F.when(F.size(values) > 0, values)
         if self.kind == "sketch":
             hashable = value if isinstance(schema[self.column].dataType, StringType) else value.cast("string")
@@ -67,12 +66,17 @@ class Partial:
             return F.max(F.when(value.isNotNull(), F.struct(order.alias("order"), value.alias("value"))))
         return F.min(value) if self.kind == "min" else F.max(value)
 
+    def value(self) -> Column:
+        """What a row has to say: null where it does not count."""
+        condition = F.expr(self.where) if self.where else F.lit(True)
+        return F.when(condition, F.col(self.column) if self.column else F.lit(1))
+
     def merge(self, values: Column) -> Column:
         """Aggregate of partials. Nulls are passed over."""
         if self.kind in ("count", "sum"):
             return F.sum(values)
         if self.kind == "set":
-            merged = F.array_sort(F.array_distinct(F.flatten(F.collect_list(values))))
+            merged = F.sort_array(F.array_distinct(F.flatten(F.collect_list(values))))
             return F.when(F.size(merged) > 0, merged)
         if self.kind == "sketch":
             return F.when(F.count(values) > 0, F.hll_union_agg(values))

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import Asset, CronPartitionTimetable, PartitionedAssetTimetable
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -111,6 +112,21 @@ def test_ingest_waits_ingests_announces_for_each_source(bag: Any) -> None:
         assert ingest.downstream_task_ids == {announce.task_id}
         assert outlet_names(announce) == {source.table}
         assert {wait.owner, ingest.owner, announce.owner} == {source.owner}
+
+
+def test_ingest_waits_only_for_the_sources_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = str(PROJECT / "dags" / "ingest_sources.py")
+    monkeypatch.setenv("CONTENT_SIGNALS_SOURCES", "playlist_positions, catalogue_tracks_v1")
+    dag = DagBag(dag_folder=file).dags["ingest_sources"]
+    chosen = ["catalogue_tracks_v1", "playlist_positions_v1"]
+    assert sorted(dag.task_group.children) == chosen
+    field = dag.params.get_param("sources")
+    assert (field.value, field.schema["items"]["enum"]) == (chosen, chosen)
+
+    monkeypatch.setenv("CONTENT_SIGNALS_SOURCES", "playlist_positionz")
+    (error,) = DagBag(dag_folder=file).import_errors.values()
+    assert "unknown source 'playlist_positionz'" in error
+    assert "did you mean playlist_positions_v1" in error
 
 
 @pytest.mark.parametrize("table", catalog().tables, ids=lambda table: table.table)

@@ -67,7 +67,7 @@ def built(context, spark, new_run):
     landing = Path(context.settings.landing)
     write_positions(landing, DAY, held(DAY, {"P": "abc", "Q": "ax"}))
     write_catalogue(landing, [("a", "Blue (Live)", "X", "al", "3:10", DAY)])
-    for source in context.catalog.sources:
+    for source in map(context.catalog.source, ("playlist_positions", "catalogue_tracks")):
         ingest(context, spark, source, [DAY])
     build(context, spark, [DAY])
     return context

@@ -44,7 +44,7 @@ def platform(spark):
         for day, playlists in zip(DAYS, STORY, strict=True):
             write_positions(folder / "landing", day, held(day, playlists))
         write_catalogue(folder / "landing", [("a", "Blue (Live)", "X, Y", "al", "3:10", FIRST)])
-        for source in context.catalog.sources:
+        for source in map(context.catalog.source, ("playlist_positions", "catalogue_tracks")):
             ingest(context, spark, source, DAYS)
         build(context, spark, DAYS, ["playlist_changes_v1", POPULARITY, "track_title_v1"])
         services.up(settings, airflow=False, features=False, say=lambda _: None)

@@ -67,8 +67,9 @@ DIAMOND = Catalog(
 
 def test_every_family_of_the_issue_is_found() -> None:
     found = catalog()
-    assert names(found.sources) == ["catalogue_tracks_v1", "playlist_positions_v1"]
-    assert set(names(found.tables)) >= {"playlist_changes_v1", "track_popularity_v1", "track_title_v1"}
+    assert names(found.sources) == ["catalogue_tracks_v1", "play_events_v1", "playlist_positions_v1"]
+    tables = {"playlist_changes_v1", "track_engagement_v1", "track_popularity_v1", "track_title_v1"}
+    assert set(names(found.tables)) >= tables
 
 
 def test_a_table_and_its_folder_have_one_name() -> None:
@@ -122,6 +123,37 @@ def test_titles_have_the_columns_of_the_issue() -> None:
         "script": "string",
         "duration_ms": "bigint",
         "catalogue_age_days": "int",
+    }
+
+
+def test_engagement_is_declared_and_has_the_columns_of_the_issue() -> None:
+    table = catalog().table("track_engagement_v1")
+    assert table.computed == ()
+    assert (table.keys, table.driver.table, table.keep_days) == (("track_id",), "play_events_v1", 28)
+    kinds = {
+        "plays": "bigint",
+        "skips": "bigint",
+        "skip_ratio": "double",
+        "listened_ms": "bigint",
+        "listeners": "bigint",
+        "saves": "bigint",
+    }
+    of_days = {f"{name}_{days}d": kind for days in (1, 7, 28) for name, kind in kinds.items()}
+    assert catalog().types(table) == {"track_id": "string", **of_days, "plays_decayed_50d": "double"}
+    assert table.reach("play_events_v1") == 400
+
+
+def test_events_of_a_track_are_one_when_their_ids_are() -> None:
+    source = catalog().source("play_events")
+    assert (source.key, source.order_by) == (("track_id", "event_id"), ("ingest_ts",))
+    assert catalog().types(source) == {
+        "event_id": "string",
+        "kind": "string",
+        "track_id": "string",
+        "user_id": "bigint",
+        "ms_played": "bigint",
+        "event_ts": "timestamp",
+        "ingest_ts": "timestamp",
     }
 
 
@@ -205,6 +237,23 @@ def test_a_name_that_is_not_there_has_nothing_downstream_and_says_so() -> None:
     assert error.value.nearest[0] == "src_v1"
     with pytest.raises(UnknownName, match="unknown table 'srcc_v1'"):
         DIAMOND.consumers("srcc_v1")
+
+
+def test_no_source_named_means_all() -> None:
+    assert names(DIAMOND.chosen_sources([])) == names(DIAMOND.sources)
+    assert names(DIAMOND.chosen_sources(["src", "src_v1"])) == ["src_v1"]
+    with pytest.raises(UnknownName, match="unknown source 'scr'"):
+        DIAMOND.chosen_sources(["src", "scr"])
+
+
+def test_tables_are_fed_by_sources_that_give_all_their_inputs() -> None:
+    found = catalog()
+    assert names(found.fed_by(["play_events"])) == ["track_engagement_v1"]
+    both = names(found.fed_by(["playlist_positions_v1", "catalogue_tracks_v1"]))
+    assert set(both) >= {"playlist_changes_v1", "track_popularity_v1", "track_title_v1"}
+    assert "track_engagement_v1" not in both
+    assert names(found.fed_by(names(found.sources))) == names(found.tables)
+    assert found.fed_by([]) == ()
 
 
 def test_a_family_is_its_newest_version_here_too() -> None:

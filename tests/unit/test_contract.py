@@ -155,6 +155,7 @@ def test_a_table_that_contradicts_itself_is_refused(changes: dict[str, Any], tol
         ({"columns": ()}, "events_v1: declares no column"),
         ({"columns": (Column("A", "int", ""),)}, "events_v1: 'A' is not a column name"),
         ({"key": ("nowhere",)}, "events_v1: key nowhere is none of its columns"),
+        ({"order_by": ("nowhere",)}, "events_v1: order_by nowhere is none of its columns"),
         ({"key": ()}, "events_v1: give a key"),
         ({"key": ("amount", "amount")}, "events_v1: key columns declared twice: amount"),
         ({"landing": ()}, "events_v1: give a landing path"),
@@ -231,7 +232,7 @@ def test_what_is_allowed() -> None:
         (lambda: table(driver="events_v1"), "Table 'family': driver: "),
         (lambda: table(columns=("coded",)), "Table 'family': columns.0"),
         (lambda: Source("events", 1, "json"), "Source 'events': format: Input should be"),  # type: ignore[call-arg, arg-type]
-        (lambda: source(format="json"), "Source 'events': format: Input should be 'csv' or 'parquet'"),
+        (lambda: source(format="json"), "Source 'events': format: Input should be 'csv', 'parquet' or 'events'"),
         (lambda: Input("events_v1", day=3), "Input 'events_v1': day: "),  # type: ignore[call-arg]
         (lambda: Input(), "Input '': table: "),  # type: ignore[call-arg]
     ],

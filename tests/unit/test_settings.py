@@ -173,6 +173,21 @@ def test_a_child_process_gets_the_same_settings(write: Write, monkeypatch: pytes
     assert load_settings(write(landing="/a", lake="/b", var="/c", airflow_port=9)) == first
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("", ()), ("play_events", ("play_events",)), (" a_v1 , b,", ("a_v1", "b"))],
+)
+def test_sources_are_separated_by_commas(
+    write: Write, monkeypatch: pytest.MonkeyPatch, text: str, names: tuple[str, ...]
+) -> None:
+    assert load_settings(write()).sources == ()
+    assert load_settings(write(sources=["c"])).sources == ("c",)
+    monkeypatch.setenv(PREFIX + "SOURCES", text)
+    found = load_settings(write(sources=["c"]))
+    assert found.sources == names
+    assert found.environment()[PREFIX + "SOURCES"] == ",".join(names)
+
+
 def test_settings_cannot_be_changed(write: Write) -> None:
     with pytest.raises(ValidationError):
         load_settings(write()).lake = "/elsewhere"  # type: ignore[misc]

@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-_TEXT = (pa.string(), pa.large_string())
+_TEXT = (pa.string(),)
 EXPECTED = {
     "track_id": _TEXT,
     "title": _TEXT,

@@ -1,0 +1,130 @@
+"""Two sides of a step, run in turn in one process, timed, and their results compared value by value."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+
+@dataclass
+class Step:
+    """One step: what the floor (DuckDB) and our side (Spark) do to write the same rows to a folder.
+
+    Attributes:
+        goal: how many times the floor's seconds ours may take.
+        keys: columns that name a row.
+    """
+
+    name: str
+    goal: float
+    floor: Callable[[Path], None]
+    ours: Callable[[Path], None]
+    keys: Sequence[str]
+    floor_seconds: list[float] = field(default_factory=list)
+    our_seconds: list[float] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        """Median of ours by median of the floor."""
+        return statistics.median(self.our_seconds) / statistics.median(self.floor_seconds)
+
+
+def run_in_turn(step: Step, folder: Path, runs: int) -> tuple[Path, Path]:
+    """Run both sides, in turn, some times; the folders of the last results."""
+    floor, ours = folder / f"{_slug(step.name)}-floor", folder / f"{_slug(step.name)}-ours"
+    for _ in range(runs):
+        for side, out, seconds in ((step.floor, floor, step.floor_seconds), (step.ours, ours, step.our_seconds)):
+            shutil.rmtree(out, ignore_errors=True)
+            start = time.monotonic()
+            side(out)
+            seconds.append(time.monotonic() - start)
+    return floor, ours
+
+
+def assert_equal(con: duckdb.DuckDBPyConnection, step: Step, floor: Path, ours: Path) -> int:
+    """Rows compared, every column of every row. Doubles are compared as they are: both sides add up whole numbers.
+
+    Raises:
+        AssertionError: with an example that only one side has.
+    """
+    names = [row[0] for row in con.execute(f"DESCRIBE SELECT * FROM '{floor}/*.parquet'").fetchall()]
+    columns = ", ".join(f'"{name}"' for name in names)
+    sides = {
+        "floor": f"SELECT {columns} FROM '{floor}/*.parquet'",
+        "ours": f"SELECT {columns} FROM '{ours}/**/*.parquet'",
+    }
+    rows = {side: con.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0] for side, query in sides.items()}
+    assert rows["floor"] == rows["ours"], f"{step.name}: {rows}"
+    for side, other in (("floor", "ours"), ("ours", "floor")):
+        alone = con.execute(f"({sides[side]}) EXCEPT ALL ({sides[other]}) LIMIT 1").fetchall()
+        assert not alone, f"{step.name}: only {side} has {alone}"
+    return int(rows["floor"])
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on."""
+    info = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
+    model = next((line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")), "?")
+    return {
+        "cores": os.cpu_count(),
+        "processor": model,
+        "python": platform.python_version(),
+        "duckdb": duckdb.__version__,
+    }
+
+
+@dataclass(frozen=True)
+class Work:
+    """What Spark did for one job group: from its event log."""
+
+    scans: int
+    exchanges: int
+    shuffled_bytes: int
+    spilled_bytes: int
+
+
+def work_by_description(event_log: Path) -> dict[str, Work]:
+    """Description of a query -> what it took, the last of several that share it."""
+    plans: dict[int, tuple[str, dict]] = {}  # type: ignore[type-arg]
+    tasks: dict[str, list[int]] = {}
+    stage_of: dict[int, str] = {}
+    for line in event_log.read_text("utf-8").splitlines():
+        event = json.loads(line)
+        kind = event["Event"].rsplit(".", 1)[-1]
+        if kind == "SparkListenerSQLExecutionStart":
+            plans[event["executionId"]] = (event["description"], event["sparkPlanInfo"])
+            tasks[event["description"]] = [0, 0]
+        elif kind == "SparkListenerSQLAdaptiveExecutionUpdate" and event["executionId"] in plans:
+            plans[event["executionId"]] = (plans[event["executionId"]][0], event["sparkPlanInfo"])
+        elif kind == "SparkListenerJobStart":
+            description = event.get("Properties", {}).get("spark.job.description", "")
+            stage_of |= dict.fromkeys(event["Stage IDs"], description)
+        elif kind == "SparkListenerTaskEnd" and stage_of.get(event["Stage ID"]) in tasks:
+            metrics = event.get("Task Metrics") or {}
+            total = tasks[stage_of[event["Stage ID"]]]
+            total[0] += metrics.get("Shuffle Write Metrics", {}).get("Shuffle Bytes Written", 0)
+            total[1] += metrics.get("Disk Bytes Spilled", 0)
+    found: dict[str, Work] = {}
+    for description, plan in plans.values():
+        names = list(_nodes(plan))
+        shuffled, spilled = tasks[description]
+        scans, exchanges = sum(n.startswith("Scan ") for n in names), names.count("Exchange")
+        found[description] = Work(scans, exchanges, shuffled, spilled)
+    return found
+
+
+def _nodes(plan: dict) -> Sequence[str]:  # type: ignore[type-arg]
+    return [plan["nodeName"], *(name for child in plan["children"] for name in _nodes(child))]
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name.lower())
