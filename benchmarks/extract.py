@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -147,7 +148,7 @@ def _signals_sql(tiles: Path) -> str:
 
 def run(rows: int, runs: int, folder: Path, keep: Path | None) -> dict[str, object]:
     """Generate, run, compare, report."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)
     landing = keep or folder / "landing"
     events = landing / "events" / "play_events"
     if not events.exists():
