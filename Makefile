@@ -54,7 +54,7 @@ lint: setup-test ## style, types and import directions
 	$(JOBS)/mypy --strict content_signals
 	$(JOBS)/lint-imports
 
-bench-extract: setup ## extraction beside DuckDB on 30 million generated events (15 minutes, 10 GB of disk)
+bench-extract: setup ## extraction beside DuckDB on 30 million generated events, medians of three
 	$(JOBS)/python -m benchmarks.extract --rows 30000000 --runs 3
 
 bench-smoke: setup ## the same on 3 million, under three minutes; the ratios are added to benchmarks/history.jsonl

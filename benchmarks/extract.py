@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmarks.sides import Step, Work, assert_equal, machine, run_in_turn, work_by_description
+from benchmarks.sides import Step, Work, assert_equal, machine, result_folder, run_in_turn, work_by_description
 from content_signals.contract import Input, Table, Windowed
 from content_signals.local.events import EventRates, generate_events
 from content_signals.signals.entities import TRACK
@@ -66,43 +65,44 @@ SIGNALS = _table(
 )
 
 
-def steps(con: duckdb.DuckDBPyConnection, spark: SparkSession, events: Path, tiles: Path) -> list[Step]:
-    """The steps, in the order of the path. `tiles` is where the floor's tiles are kept for the last of them."""
+COUNTING, TILING, FINALIZING = (
+    "events to counts per key and day",
+    "de-duplicate, tiles with distinct sets",
+    "tiles to eight windowed signals",
+)
+
+
+def steps(con: duckdb.DuckDBPyConnection, spark: SparkSession, events: Path, folder: Path) -> list[Step]:
+    """The steps, in the order of the path. Both sides of the last one take the floor's tiles."""
     read = f"(SELECT *, ingest_ts::DATE AS ds FROM '{events}/*.parquet')"
+    tiles = result_folder(folder, TILING, "floor")
 
     def rows() -> DataFrame:
         return spark.read.parquet(str(events)).withColumn("ds", F.to_date("ingest_ts"))
-
-    def write(frame: DataFrame, out: Path, name: str) -> None:
-        spark.sparkContext.setJobDescription(name)
-        frame.write.parquet(str(out))
 
     def copy(query: str, out: Path) -> None:
         out.mkdir(parents=True)
         con.execute(f"COPY ({query}) TO '{out}/part.parquet'")
 
-    def floor_tiles(out: Path) -> None:
-        copy(_tiles_sql(SIGNALS, _deduplicated(read)), out)
-        shutil.rmtree(tiles, ignore_errors=True)
-        shutil.copytree(out, tiles)
+    def write(step: str, frame: DataFrame, out: Path) -> None:
+        spark.sparkContext.setJobDescription(step)
+        frame.write.parquet(str(out))
+
+    def our_counts(out: Path) -> None:
+        write(COUNTING, tile(COUNTS, {EVENTS: rows()}), out)
 
     def our_tiles(out: Path) -> None:
         events_once = dedup(rows(), ["ds", "track_id", "event_id"], ["ingest_ts"], together=["ds", "track_id"])
-        write(tile(SIGNALS, {EVENTS: events_once}), out, "tiles")
+        write(TILING, tile(SIGNALS, {EVENTS: events_once}), out)
 
     def our_signals(out: Path) -> None:
-        kept = spark.read.parquet(str(tiles))
-        write(finalize(SIGNALS, kept, None, [LAST]), out, "signals")
+        write(FINALIZING, finalize(SIGNALS, spark.read.parquet(str(tiles)), None, [LAST]), out)
 
-    keys = ("ds", "track_id")
     return [
-        Step(
-            "events to counts per key and day", 3.0, lambda out: copy(_tiles_sql(COUNTS, read), out),
-            lambda out: write(tile(COUNTS, {EVENTS: rows()}), out, "counts"), keys,
-        ),
-        Step("de-duplicate, tiles with distinct sets", 4.0, floor_tiles, our_tiles, keys),
-        Step("tiles to eight windowed signals", 4.0, lambda out: copy(_signals_sql(tiles), out), our_signals, keys),
-    ]  # fmt: skip
+        Step(COUNTING, 3.0, lambda out: copy(_tiles_sql(COUNTS, read), out), our_counts),
+        Step(TILING, 4.0, lambda out: copy(_tiles_sql(SIGNALS, _deduplicated(read)), out), our_tiles),
+        Step(FINALIZING, 4.0, lambda out: copy(_signals_sql(tiles), out), our_signals),
+    ]
 
 
 def _deduplicated(events: str) -> str:
@@ -156,7 +156,7 @@ def run(rows: int, runs: int, folder: Path, keep: Path | None) -> dict[str, obje
     con = duckdb.connect(config={"threads": os.cpu_count() or 1, "memory_limit": "4GB"})
     con.execute(f"SET TimeZone = 'UTC'; SET temp_directory = '{folder}/spill'; SET preserve_insertion_order = false")
     spark = _session(folder)
-    found = steps(con, spark, events, folder / "tiles")
+    found = steps(con, spark, events, folder)
     compared = {}
     for step in found:
         compared[step.name] = assert_equal(con, step, *run_in_turn(step, folder, runs))
@@ -216,8 +216,8 @@ def _print(console: Console, found: Sequence[Step], work: dict[str, Work], compa
         "spilled MB",
     ):
         grid.add_column(name, justify="left" if name == "step" else "right")
-    for step, did in zip(found, ("counts", "tiles", "signals"), strict=True):
-        took = work[did]
+    for step in found:
+        took = work[step.name]
         grid.add_row(
             step.name, f"{statistics.median(step.floor_seconds):.2f}", f"{statistics.median(step.our_seconds):.2f}",
             f"{step.ratio:.2f}", f"{step.goal:g}", f"{compared[step.name]:,}", str(took.scans), str(took.exchanges),

@@ -21,14 +21,12 @@ class Step:
 
     Attributes:
         goal: how many times the floor's seconds ours may take.
-        keys: columns that name a row.
     """
 
     name: str
     goal: float
     floor: Callable[[Path], None]
     ours: Callable[[Path], None]
-    keys: Sequence[str]
     floor_seconds: list[float] = field(default_factory=list)
     our_seconds: list[float] = field(default_factory=list)
 
@@ -38,9 +36,14 @@ class Step:
         return statistics.median(self.our_seconds) / statistics.median(self.floor_seconds)
 
 
+def result_folder(folder: Path, step: str, side: str) -> Path:
+    """Where a side's last result of a step lies."""
+    return folder / f"{''.join(c if c.isalnum() else '-' for c in step)}-{side}"
+
+
 def run_in_turn(step: Step, folder: Path, runs: int) -> tuple[Path, Path]:
     """Run both sides, in turn, some times; the folders of the last results."""
-    floor, ours = folder / f"{_slug(step.name)}-floor", folder / f"{_slug(step.name)}-ours"
+    floor, ours = result_folder(folder, step.name, "floor"), result_folder(folder, step.name, "ours")
     for _ in range(runs):
         for side, out, seconds in ((step.floor, floor, step.floor_seconds), (step.ours, ours, step.our_seconds)):
             shutil.rmtree(out, ignore_errors=True)
@@ -124,7 +127,3 @@ def work_by_description(event_log: Path) -> dict[str, Work]:
 
 def _nodes(plan: dict) -> Sequence[str]:  # type: ignore[type-arg]
     return [plan["nodeName"], *(name for child in plan["children"] for name in _nodes(child))]
-
-
-def _slug(name: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in name.lower())

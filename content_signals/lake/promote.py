@@ -55,7 +55,8 @@ def promote(
     if rows != stage.rows:
         raise Refused(f"{table.name} {day}: the files hold {rows} rows, the stage says {stage.rows}")
     done = commit(f"{table.name} {day}", lambda: _attempt(table, stage, day, adds, before_commit))
-    append_history(table, stage)
+    if not done.already:
+        append_history(table, stage)
     return done
 
 
@@ -66,10 +67,10 @@ def _attempt(
     snapshot = Snapshot(table)
     delta = snapshot.delta or create(table, stage.schema_json)
     current = snapshot.stage(day)
-    if _is_there(stage, snapshot, current, day):
-        return Promotion(table.name, stage.day, stage.run_id, stage.rows, delta.version(), already=True)
     if current:  # a promote that was killed between its two commits left the second to this one
         append_history(table, current)
+    if _is_there(stage, snapshot, current, day):
+        return Promotion(table.name, stage.day, stage.run_id, stage.rows, delta.version(), already=True)
     if evolve(delta, stage.schema_json, f"{table.name} {day}"):
         return None  # the new columns are a commit of their own: assert on the snapshot after it
     # Written before the commit: a fence found in the table always leads to its stage.

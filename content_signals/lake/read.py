@@ -45,7 +45,7 @@ def read_files(spark: SparkSession, schema: StructType, files: list[str]) -> Dat
     """Parquet files of a table whose paths carry the day as `ds=…`, read as `schema`."""
     if not files:
         return spark.createDataFrame([], schema)
-    after = F.substring_index(F.col("_metadata.file_path"), f"/{DAY}=", -1)  # ten times cheaper than a pattern
+    after = F.substring_index(F.col("_metadata.file_path"), f"/{DAY}=", -1)  # cheaper than a pattern
     return _read(spark, schema, files, F.to_date(F.substring(after, 1, 10)))
 
 
@@ -61,6 +61,7 @@ def _read(spark: SparkSession, schema: StructType, files: list[str], day: Column
 def _are_big(sizes: list[int]) -> bool:
     """Whether to read each day by itself, its `ds` a constant.
 
-    Making `ds` of a path costs 0.1 µs a row; a day that is read by itself is at least one task, and lengthens the plan.
+    Making `ds` of a path costs something for each row; a day that is read by itself is at least one task, and
+    lengthens the plan.
     """
     return 0 < len(sizes) <= _MAX_DAYS_APART and sum(sizes) / len(sizes) >= _BIG_DAY_BYTES

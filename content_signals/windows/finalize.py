@@ -146,7 +146,7 @@ def _decayed(half_life_days: float, days: int, value: Column, *, exact: bool) ->
 def _weights(half_life_days: float, days: int) -> list[int]:
     """round(2^30 * 2^(-age / half life)), halves up as SQL rounds, for each age.
 
-    A list to look into: a power for each row would cost more than all other sums together.
+    A list to look into: a power for each row is slow in the JVM.
     """
     return [floor(FIXED_POINT * 2.0 ** (-age / half_life_days) + 0.5) for age in range(days)]
 

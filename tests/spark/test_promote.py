@@ -124,9 +124,13 @@ def test_a_day_that_has_moved_since_it_was_read_is_refused(table, new):
 
 
 def test_a_day_another_run_has_promoted_alike_is_there_already(table):
-    mine = compared(table, 0, {"key": ["a"], "plays": [3]}, {}, fence=start_run().fence + 60_000_000)
-    promoted(table, MONDAY, {"key": ["a"], "plays": [3]}, run_id="run-00002")
+    first = promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
+    now, gone = {"key": ["a"], "plays": [3]}, {"key": ["a"], "plays": [1]}
+    mine = compared(table, first.fence, now, gone, fence=start_run().fence + 60_000_000)
+    rival = compared(table, first.fence, now, gone, run_id="run-00002")
+    promote(table, rival, rival.files)
     assert promote(table, mine, mine.files).already
+    assert rows_of(table.history) == [("2020-03-02", "a", 1)]  # superseded once, by the rival
 
 
 def test_a_staged_day_is_invisible_until_promoted(table):
