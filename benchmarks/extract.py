@@ -1,6 +1,6 @@
 """Extraction side by side with its floor: the same events through DuckDB and through this project's functions on Spark.
 
-    .venv/jobs/bin/python benchmarks/extract.py --rows 30000000
+    .venv/jobs/bin/python -m benchmarks.extract --rows 30000000
 
 Both sides run in turn in one process, write Parquet, and are compared value by value. Generating the events and
 starting Spark are not counted.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -39,20 +39,26 @@ def footer_statistics(path: str) -> tuple[int, str]:
             nulls[column.path] = sum(chunk.null_count for chunk in chunks)
         filled = [chunk for chunk in chunks if chunk.has_min_max]
         if filled and all(c.has_min_max or c.null_count == c.num_values + c.null_count for c in chunks):
-            low, high = _delta_value(min(c.min for c in filled)), _delta_value(max(c.max for c in filled))
+            low = _delta_value(min(c.min for c in filled))
+            high = _delta_value(max(c.max for c in filled), upper=True)
             if low is not None and high is not None:
                 bounds["minValues"][column.path], bounds["maxValues"][column.path] = low, high
     return footer.num_rows, json.dumps({"numRecords": footer.num_rows, **bounds, "nullCount": nulls}, allow_nan=False)
 
 
-def _delta_value(value: Any) -> Any:
-    """A bound as Delta writes it, or None where a bound proves nothing."""
+def _delta_value(value: Any, *, upper: bool = False) -> Any:
+    """A bound as Delta writes it, or None where a bound proves nothing.
+
+    A moment is cut to milliseconds, which is all Delta keeps, an upper bound is rounded up: left out it would prove
+    nothing either, but delta-rs makes `<= null` of a missing bound, and a filter on the column then finds no row.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None  # NaN as a bound is invalid JSON
     if isinstance(value, datetime):
         aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        # Delta keeps milliseconds; cutting them off would put a maximum below its rows.
-        return None if aware.microsecond % 1000 else aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        if upper:
+            aware += timedelta(microseconds=-aware.microsecond % 1000)
+        return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, str):

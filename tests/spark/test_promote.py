@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
@@ -20,7 +21,13 @@ from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage, StagedFile, read_stage, write_stage_record
 
 MONDAY, TUESDAY = date(2020, 3, 2), date(2020, 3, 3)
-TYPES = {"string": "string", "int64": "long", "double": "double", "date32[day]": "date"}
+TYPES = {
+    "string": "string",
+    "int64": "long",
+    "double": "double",
+    "date32[day]": "date",
+    "timestamp[us, tz=UTC]": "timestamp",
+}
 
 
 @pytest.fixture
@@ -284,6 +291,17 @@ def test_an_older_attempt_cannot_take_the_stage_back(table):
     with pytest.raises(Superseded, match="newer attempt"):
         stage_of(table, MONDAY, {"key": ["zombie"], "plays": [0]}, fence=1_000_000_000_000_000)
     assert read_stage(table, MONDAY) == newer
+
+
+def test_moments_between_milliseconds_are_found_by_a_filter(table):
+    """Delta's bounds are whole milliseconds; a reader that skips by them must not lose the rows at either end."""
+    moments = [datetime(2026, 3, 1, 12, 0, 0, micros, tzinfo=UTC) for micros in (1, 600, 999_999)]
+    at = pa.array(moments, pa.timestamp("us", "UTC"))
+    promoted(table, MONDAY, {"key": ["a", "b", "c"], "plays": [1, 2, 3], "computed_at": at})
+    read = DeltaTable(table.path).to_pyarrow_dataset()
+    for n, moment in enumerate(moments):
+        assert read.count_rows(filter=pc.field("computed_at") <= pa.scalar(moment)) == n + 1
+        assert read.count_rows(filter=pc.field("computed_at") >= pa.scalar(moment)) == 3 - n
 
 
 def test_statistics_answer_from_the_log(table):
