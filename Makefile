@@ -25,18 +25,19 @@ up: setup ## start the Airflow UI, the online store and the feature server
 down: ## stop what `make up` started
 	@if [ -x $(JOBS)/content-signals ]; then $(JOBS)/content-signals down; else echo "nothing is set up here"; fi
 
-# One after the other, cheapest first, whatever -j says: two Spark applications at once would need twice the memory.
+# One after the other, cheapest first, whatever -j says. The Spark tests run in two processes, a session each: small
+# queries keep one core busy.
 test: setup-test ## set up, then run every test
 	$(JOBS)/python -m pytest tests/unit
 	$(AIRFLOW)/python -m pytest tests/airflow
-	$(JOBS)/python -m pytest tests/spark
+	$(JOBS)/python -m pytest tests/spark -n 2 --dist loadfile
 	$(JOBS)/python -m pytest tests/e2e
 
 test-unit: setup-test ## the tests that need neither a JVM nor Airflow
 	$(JOBS)/python -m pytest tests/unit
 
 test-spark: setup-test ## the tests that start Spark
-	$(JOBS)/python -m pytest tests/spark
+	$(JOBS)/python -m pytest tests/spark -n 2 --dist loadfile
 
 test-airflow: setup-test ## the tests of the DAGs
 	$(AIRFLOW)/python -m pytest tests/airflow
