@@ -55,13 +55,12 @@ def run(name: str, arguments: argparse.ArgumentParser, work: Work, argv: Sequenc
     """Run a job: progress on stderr, one JSON line on stdout last. Returns the exit code."""
     started = time.monotonic()
     say = to_stderr(started)
-    result: dict[str, object] = {"job": name}
+    # Nothing is done yet: what a job that raises has been asked for must not read as done.
+    result: dict[str, object] = {"job": name, "table": None, "run_id": None, **_summary(Outcome())}
     try:
         given = arguments.parse_args(argv)
         days = days_of(given)
-        result.update(
-            table=getattr(given, "table", None) or getattr(given, "source", None), days=[str(day) for day in days]
-        )
+        result.update(table=getattr(given, "table", None) or getattr(given, "source", None))
         context = Context(
             settings := load_settings(given.settings), Lake(settings.lake), catalog(), start_run(given.run_id), say
         )

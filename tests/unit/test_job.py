@@ -25,9 +25,11 @@ def report(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         'landing = "landing"\nlake = "lake"\nonline_store = "unix://store.sock"\nregistry = "sqlite:///registry.db"\n'
     )
 
-    def of(arguments: argparse.ArgumentParser, outcome: Outcome, *words: str) -> tuple[int, dict[str, Any]]:
+    def of(arguments: argparse.ArgumentParser, ends: Outcome | Exception, *words: str) -> tuple[int, dict[str, Any]]:
         def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:
-            return outcome
+            if isinstance(ends, Exception):
+                raise ends
+            return ends
 
         code = run("some_job", arguments, work, [*words, "--settings", str(settings)])
         return code, json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -77,3 +79,27 @@ def test_of_a_day_that_failed_too(report) -> None:
     failed = Outcome(stages={"nightly-01"}, failed={date(2020, 3, 1): NotLanded("nothing there")})
     code, said = report(parser(None), failed, "--table", "track_popularity", "--day", DAY)
     assert (code, said["run_id"], said["error"]) == (66, "nightly-01", "nothing there")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [(NotLanded("nothing there"), 66, "nothing there"), (OSError("disk full"), 1, "OSError: disk full")],
+)
+def test_a_job_that_raises_has_done_no_day(report, error, code, text) -> None:
+    words = ["--table", "track_popularity", "--from", DAY, "--to", "2020-03-03", "--run-id", "nightly-01"]
+    found, said = report(parser(None), error, *words)
+    assert (found, said["exit_code"], said["error"]) == (code, code, text)
+    assert (said["job"], said["table"], said["run_id"]) == ("some_job", "track_popularity_v1", "nightly-01")
+    assert {name: said[name] for name in ("days", "rows_in", "rows_out", "quarantined", "verdict", "paths")} == {
+        "days": [],
+        "rows_in": 0,
+        "rows_out": 0,
+        "quarantined": 0,
+        "verdict": None,
+        "paths": [],
+    }
+
+
+def test_a_call_that_is_wrong_has_a_whole_last_line_too(report) -> None:
+    code, said = report(parser(None), Outcome(), "--table", "track_popularity", "--day", "None")
+    assert (code, said["days"], said["run_id"]) == (64, [], None)
