@@ -26,7 +26,7 @@ Step = dict[str, Any]
 
 
 def print_steps(console: Console, steps: Sequence[Step], seconds: float) -> None:
-    """One row a step; `seconds` is what all of it took."""
+    """One row a step, then every day that failed and why; `seconds` is what all of it took."""
     grid = Grid(title=f"Steps ({seconds:.0f} s in all)", title_justify="left")
     for name in ("step", "seconds", "days", "rows in", "rows out", "set aside", "verdict"):
         grid.add_column(name, justify="left" if name in ("step", "verdict") else "right", no_wrap=name == "step")
@@ -41,6 +41,9 @@ def print_steps(console: Console, steps: Sequence[Step], seconds: float) -> None
             step.get("verdict") or "",
         )
     console.print(grid)
+    for step in steps:
+        for day, why in (step.get("failed") or {}).items():
+            console.print(f"{step['step']}, {day} failed: {why}", style="red", markup=False, highlight=False)
 
 
 def print_features(console: Console, settings: Settings, last: date, past: date) -> None:
