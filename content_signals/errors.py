@@ -103,3 +103,8 @@ class Temporary(SignalsError):
 def worst(codes: Iterable[int]) -> int:
     """The gravest of some exit codes, by `SEVERITY`; 0 for none. One not ours (137: killed) counts as unknown."""
     return max((code if code in SEVERITY else UNKNOWN for code in codes), key=SEVERITY.index, default=OK)
+
+
+def summary_of(error: BaseException) -> str:
+    """Type and first line of an error nobody foresaw; all of it is in the log."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 
 from content_signals.catalog import Catalog, catalog
 from content_signals.day import check_not_future, day_range, parse_day
-from content_signals.errors import OK, UNKNOWN, SignalsError, UsageError
+from content_signals.errors import OK, UNKNOWN, SignalsError, UsageError, summary_of
 from content_signals.lake.layout import Lake, start_run
 from content_signals.pipeline.context import Context, Outcome, to_stderr
 from content_signals.settings import load_settings
@@ -78,7 +78,7 @@ def run(name: str, arguments: argparse.ArgumentParser, work: Work, argv: Sequenc
         return int(stop.code or OK)
     except Exception as error:  # the last net: every job ends with its JSON line and a code of the design
         code = UNKNOWN
-        result["error"] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        result["error"] = summary_of(error)
         traceback.print_exc()
     result.update(exit_code=code, seconds=round(time.monotonic() - started, 1))
     print(json.dumps(result), flush=True)
