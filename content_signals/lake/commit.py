@@ -50,7 +50,8 @@ def commit(about: str, attempt: Callable[[], Result | None]) -> Result:
             result = attempt()
         except (CommitFailedError, DeltaError) as error:
             refused = error
-            time.sleep(0.05 * 2**number)
+            if number + 1 < _TRIES:
+                time.sleep(0.05 * 2**number)
             continue
         if result is not None:
             return result

@@ -118,19 +118,15 @@ def _check_stage(table: LakeTable, stage: Stage, judged: list[StagedFile]) -> No
 
 
 def _commit(delta: DeltaTable, table: LakeTable, stage: Stage, day: date, adds: list[AddAction]) -> None:
-    replaced = [(DAY, "=", str(day))]
     for action in adds:
         if action.partition_values != {DAY: str(day)}:
             raise Refused(f"{table.name} {day}: {action.path} belongs to {action.partition_values}")
-    if list(delta.metadata().partition_columns) != [DAY]:
-        # A filter on a column that is no partition would drop whole files.
-        raise Refused(f"{table.name} is partitioned by {delta.metadata().partition_columns}, not by {DAY}")
     delta.create_write_transaction(
         actions=list(adds),
         mode="overwrite",
         schema=delta.schema(),
         partition_by=[DAY],
-        partition_filters=replaced,
+        partition_filters=_replaced(delta, table, day),
         commit_properties=CommitProperties(
             custom_metadata={
                 "run_id": stage.run_id,
@@ -142,3 +138,18 @@ def _commit(delta: DeltaTable, table: LakeTable, stage: Stage, day: date, adds: 
             max_commit_retries=0,  # a rival's commit is looked at again, with every assertion, not merged over
         ),
     )
+
+
+def _replaced(delta: DeltaTable, table: LakeTable, day: date) -> list[tuple[str, str, str]]:
+    """The filter on what the commit replaces: on this very snapshot it takes the day, whole, and nothing else."""
+    if list(delta.metadata().partition_columns) != [DAY]:
+        # A filter on a column that is no partition would drop whole files.
+        raise Refused(f"{table.name} is partitioned by {delta.metadata().partition_columns}, not by {DAY}")
+    chosen = delta.partitions(file_pruning_predicate=_only(day))
+    if chosen != [found for found in delta.partitions() if found == {DAY: str(day)}]:
+        raise Refused(f"{table.name} {day}: the commit would replace {chosen}, not {DAY}={day} alone")
+    return _only(day)
+
+
+def _only(day: date) -> list[tuple[str, str, str]]:
+    return [(DAY, "=", str(day))]

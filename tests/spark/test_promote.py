@@ -13,21 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from content_signals.errors import BROKEN_DATA, Refused, Superseded
+from content_signals.errors import BROKEN_DATA, TEMPORARY, Refused, Superseded, Temporary
+from content_signals.lake.commit import add_actions, commit
 from content_signals.lake.layout import LakeTable, start_run
 from content_signals.lake.maintain import maintain
 from content_signals.lake.promote import promote
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage, StagedFile, read_stage, write_stage_record
+from tests.lake import promoted, stage_of
 
-MONDAY, TUESDAY = date(2020, 3, 2), date(2020, 3, 3)
-TYPES = {
-    "string": "string",
-    "int64": "long",
-    "double": "double",
-    "date32[day]": "date",
-    "timestamp[us, tz=UTC]": "timestamp",
-}
+SUNDAY, MONDAY, TUESDAY = date(2020, 3, 1), date(2020, 3, 2), date(2020, 3, 3)
 
 
 @pytest.fixture
@@ -35,36 +30,9 @@ def table(tmp_path: Path) -> LakeTable:
     return LakeTable("plays_v1", str(tmp_path / "signals" / "plays_v1"), str(tmp_path / "_runs" / "plays_v1"))
 
 
-def stage_of(
-    table: LakeTable, day: date, columns: dict[str, list], run_id: str = "run-00001", fence: int | None = None
-) -> Stage:
-    """Stage rows as extract does, with pyarrow in Spark's place."""
-    fence = fence or start_run().fence
-    rows = pa.table(columns)
-    fields = [{"name": f.name, "type": TYPES[str(f.type)], "nullable": True, "metadata": {}} for f in rows.schema]
-    schema = json.dumps(
-        {"type": "struct", "fields": [*fields, {"name": "ds", "type": "date", "nullable": True, "metadata": {}}]}
-    )
-    files = []
-    if rows.num_rows:
-        path = Path(table.path) / f"data/{run_id}-{fence}/ds={day}/part-0.parquet"
-        path.parent.mkdir(parents=True)
-        pq.write_table(rows, path)
-        files.append(StagedFile(str(path.relative_to(table.path)), path.stat().st_size))
-    stage = Stage(table.name, str(day), run_id, fence, rows.num_rows, f"{rows.num_rows:x}-0", tuple(files), schema)
-    write_stage_record(table, stage)
-    return stage
-
-
 def rows_of(table: LakeTable) -> list[tuple]:
     read = DeltaTable(table.path).to_pyarrow_dataset().to_table().to_pylist()
     return sorted((str(row["ds"]), row["key"], row["plays"]) for row in read)
-
-
-def promoted(table: LakeTable, day: date, columns: dict[str, list], **more) -> Stage:
-    stage = stage_of(table, day, columns, **more)
-    promote(table, stage, stage.files)
-    return stage
 
 
 def compared(table: LakeTable, base: int, columns: dict[str, list], gone: dict[str, list], **more) -> Stage:
@@ -256,6 +224,91 @@ def test_a_table_with_another_partitioning_is_refused(table):
     with pytest.raises(Refused, match="partitioned by"):
         promote(table, stage, stage.files)
     assert rows_of(table) == [("2020-03-02", "a", 1)]
+
+
+def test_an_add_for_another_day_is_refused(table, monkeypatch):
+    promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
+    stage = stage_of(table, MONDAY, {"key": ["b"], "plays": [2]})
+    monkeypatch.setattr(
+        "content_signals.lake.promote.add_actions",
+        lambda table, day, files, fence: add_actions(table, TUESDAY, files, fence),
+    )
+    with pytest.raises(Refused, match=r"plays_v1 2020-03-02: data/.*parquet belongs to {'ds': '2020-03-03'}"):
+        promote(table, stage, stage.files)
+    assert rows_of(table) == [("2020-03-02", "a", 1)]
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        [],  # the whole table
+        [("ds", "<=", "2020-03-02")],
+        [("ds", "!=", "2020-03-03")],
+        [("ds", "=", "2020-03-03")],  # another day
+        [("ds", "=", "2020-02-02")],  # nothing: the day would hold its rows twice
+    ],
+    ids=str,
+)
+def test_a_filter_that_takes_more_or_less_than_the_day_is_refused(table, monkeypatch, taken):
+    for day in (SUNDAY, MONDAY, TUESDAY):
+        promoted(table, day, {"key": ["old"], "plays": [day.day]})
+    before, version = rows_of(table), DeltaTable(table.path).version()
+    stage = stage_of(table, MONDAY, {"key": ["new"], "plays": [9]})
+    with monkeypatch.context() as patched:
+        patched.setattr("content_signals.lake.promote._only", lambda day: taken)
+        with pytest.raises(Refused, match=r"the commit would replace \[.*\], not ds=2020-03-02 alone"):
+            promote(table, stage, stage.files)
+    assert (rows_of(table), DeltaTable(table.path).version()) == (before, version)
+    promote(table, stage, stage.files)
+    assert rows_of(table) == [("2020-03-01", "old", 1), ("2020-03-02", "new", 9), ("2020-03-03", "old", 3)]
+
+
+def test_a_filter_that_takes_something_of_a_new_day_is_refused(table, monkeypatch):
+    promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
+    stage = stage_of(table, TUESDAY, {"key": ["b"], "plays": [2]})
+    monkeypatch.setattr("content_signals.lake.promote._only", lambda day: [("ds", "<=", str(day))])
+    with pytest.raises(Refused, match=r"would replace \[{'ds': '2020-03-02'}\], not ds=2020-03-03 alone"):
+        promote(table, stage, stage.files)
+    assert rows_of(table) == [("2020-03-02", "a", 1)]
+
+
+def test_what_a_commit_adds_and_removes_is_of_its_day(table):
+    for day in (SUNDAY, MONDAY, TUESDAY):
+        old = promoted(table, day, {"key": ["a", "b"], "plays": [0, 0]}, files=2)
+    new = promoted(table, TUESDAY, {"key": ["a", "b", "c"], "plays": [1, 1, 1]}, files=3)
+    log = Path(table.path) / "_delta_log" / f"{DeltaTable(table.path).version():020}.json"
+    actions = [json.loads(line) for line in log.read_text().splitlines()]
+    adds, removes = ([a[kind] for a in actions if kind in a] for kind in ("add", "remove"))
+    assert {a["path"] for a in adds} == {f.path for f in new.files}
+    assert {r["path"] for r in removes} == {f.path for f in old.files}
+    assert [a["partitionValues"] for a in adds + removes] == [{"ds": "2020-03-03"}] * 5
+
+
+def test_rivals_that_win_every_commit_leave_it_for_later(table, monkeypatch):
+    waits: list[float] = []
+    monkeypatch.setattr("content_signals.lake.commit.time.sleep", waits.append)
+    promoted(table, MONDAY, {"key": ["old"], "plays": [0]})
+    stage = stage_of(table, MONDAY, {"key": ["new"], "plays": [1]})
+    days = iter(date(2020, 4, n) for n in range(1, 30))
+
+    def rival() -> None:
+        promoted(table, next(days), {"key": ["rival"], "plays": [2]}, run_id="run-00002")
+
+    with pytest.raises(Temporary, match=r"plays_v1 2020-03-02: could not commit: ") as later:
+        promote(table, stage, stage.files, before_commit=rival)
+    assert later.value.exit_code == TEMPORARY == 75
+    assert "Next: promote the day again" in str(later.value)
+    assert waits == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]  # eight tries, and none to wait for after the last
+    assert rows_of(table) == [("2020-03-02", "old", 0), *((f"2020-04-0{n}", "rival", 2) for n in range(1, 9))]
+    promote(table, stage, stage.files)  # no rival any more
+    assert rows_of(table)[0] == ("2020-03-02", "new", 1)
+
+
+def test_an_attempt_that_has_to_be_made_again_and_again_is_left_for_later():
+    attempts: list[int] = []
+    with pytest.raises(Temporary, match="plays_v1 2020-03-02: other runs won 8 commits in a row") as later:
+        commit("plays_v1 2020-03-02", lambda: attempts.append(1))
+    assert (len(attempts), later.value.exit_code) == (8, TEMPORARY)
 
 
 def test_a_changed_type_is_refused(table):
