@@ -2,13 +2,15 @@ r"""Rebuild tables over a range of days, with everything made from them, in one 
 
 For corrected sources, late days, new columns and new tables. Nothing starts it but its form. `rebuild` extracts,
 validates and promotes every table and day in dependency order; the chosen tables' consumers are always included. Then
-each served table among them is announced to publishing alone, with the last day of the range, so that no other DAG
-builds again what is built already.
+each served table among them is announced to publishing alone, with its last day that was promoted, so that no other DAG
+builds again what is built already. A table of which no day was promoted is skipped.
 
 Which days need it: `content-signals stale` lists every table day made from inputs that have moved since.
 
 ### When it is red
-Every day promoted so far stays promoted, each whole; the others stay as they were. The last line of the log says which.
+Every day promoted so far stays promoted, each whole, and the last of each table is published; the others stay as they
+were. The last line of the log says which, for each table under `tables`: `failed`, and `skipped` because an input's day
+failed or has not landed. `complete` fails with `rebuild`, so that the run ends red though what follows went through.
 
 * **exit code 65**: at least one day broke a critical rule or was refused. The message names table, day and rule. Not
   retried. Mend it and trigger the rebuild again for that range: days in order are replaced by the same rows.
@@ -34,7 +36,8 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import TaskGroup, task
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import TaskGroup, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from content_signals.catalog import catalog
@@ -48,8 +51,10 @@ from content_signals.orchestration.paths import job_paths
 TABLES = catalog().tables
 
 
-def last_day_rebuilt(table: str, report: dict[str, Any]) -> str:
+def last_day_rebuilt(table: str, report: dict[str, Any] | None, *, ti: Any = None) -> str:
     """The last day of the table that was promoted; a table without one is not announced, it would publish in vain."""
+    # A job that failed returns nothing: what it says of the days that went through is kept under another key.
+    report = report or ti.xcom_pull(task_ids="rebuild", key="report") or {}
     last: str | None = report.get("tables", {}).get(table, {}).get("last_day")
     if last is None:
         raise AirflowSkipException(f"no day of {table} was rebuilt")
@@ -79,8 +84,11 @@ with signals_dag(
         job_paths(os.environ),
         execution_timeout=timedelta(hours=12),
     )
+    # What was promoted is announced whatever became of the rest; a run is as red as its last tasks, and this is one.
+    rebuild >> EmptyOperator(task_id="complete")
     for table in TABLES:
         if table.serve:
             with TaskGroup(table.table, default_args={"owner": table.owner}, tooltip=table.about):
-                last_day = task(task_id="last_day")(last_day_rebuilt)(table.table, rebuild.output)
+                find = task(task_id="last_day", trigger_rule=TriggerRule.ALL_DONE)(last_day_rebuilt)
+                last_day = find(table.table, rebuild.output)
                 announce([publish_asset(table.table)], last_day)

@@ -102,6 +102,25 @@ def test_rebuild_announces_only_what_it_has_rebuilt(bag: Any, jobs: Any) -> None
     assert found["track_title_v1.announce"] == "skipped"
 
 
+@pytest.mark.parametrize(
+    ("report", "announced"),
+    [({"tables": {"track_popularity_v1": {"last_day": "2020-03-02"}}}, "success"), ({}, "skipped")],
+    ids=["some days promoted", "nothing promoted"],
+)
+def test_a_rebuild_that_fails_announces_what_went_through(bag: Any, jobs: Any, report: Any, announced: str) -> None:
+    jobs.plan(rebuild_signals=(65, "2 critical rules failed", report))
+    conf = {"from": "2020-03-01", "to": "2020-03-03", "tables": ["playlist_changes_v1"]}
+    run = bag.dags["rebuild_signals"].test(run_conf=conf)
+    assert str(run.state) == "failed"
+    found = states(run)
+    assert (found["rebuild"], found["complete"]) == ("failed", "upstream_failed")
+    assert found["track_popularity_v1.announce"] == announced
+    assert found["track_title_v1.announce"] == "skipped"
+    if announced == "success":
+        announce = run.get_task_instance("track_popularity_v1.announce")
+        assert announce.xcom_pull("track_popularity_v1.announce") == "2020-03-02"
+
+
 def test_maintenance_is_about_every_table_unless_one_is_chosen(bag: Any, jobs: Any) -> None:
     for chosen in ({}, {"table": "track_title_v1"}):
         run = bag.dags["maintain_lake"].test(run_conf={"retention_hours": 48, **chosen})
