@@ -13,7 +13,7 @@ help: ## list the targets
 setup: ## install everything into .venv (seconds when it is already there)
 	@$(PYTHON) tools/setup.py
 
-setup-test:
+setup-test: ## install what the tests need too
 	@$(PYTHON) tools/setup.py --test
 
 demo: setup ## set up, then run the whole path on some days (LANDING=dir: on your own landing files)

@@ -24,6 +24,17 @@ def test_it_needs_the_standard_library_alone() -> None:
     assert "--test" in done.stdout
 
 
+def test_every_target_says_what_it_is_for() -> None:
+    lines = (PROJECT / "Makefile").read_text().splitlines()
+    (targets,) = (line.split()[1:] for line in lines if line.startswith(".PHONY:"))
+    assert [name for name in targets if not any(line.startswith(f"{name}:") and "## " in line for line in lines)] == []
+
+
+def test_ci_lints_then_tests() -> None:
+    lines = (PROJECT / ".ci" / "run").read_text().splitlines()
+    assert [line for line in lines if line.startswith("make ")] == ["make lint", "make test"]
+
+
 def test_a_step_is_run_until_its_stamp_fits(tools, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from steps import Step, perform
 
