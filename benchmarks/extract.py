@@ -24,9 +24,11 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table as Grid
 
+from benchmarks.json_lines import ingest_step
 from benchmarks.sides import Step, Work, assert_equal, machine, result_folder, run_in_turn, work_by_description
 from content_signals.contract import Input, Table, Windowed
 from content_signals.local.events import EventRates, generate_events
+from content_signals.local.events_sql import Format
 from content_signals.signals.entities import TRACK
 from content_signals.windows import dedup, finalize, tile
 from content_signals.windows.partials import Partial, partials
@@ -150,20 +152,18 @@ def run(rows: int, runs: int, folder: Path, keep: Path | None) -> dict[str, obje
     """Generate, run, compare, report."""
     console = Console(width=None if sys.stdout.isatty() else 150)
     landing = keep or folder / "landing"
-    events = landing / "events" / "play_events"
-    if not events.exists():
-        generate_events(landing, rows=rows, days=DAYS, seed=1, format="parquet", rates=EventRates(malformed=0.0))
+    events, lines = (_events(landing, rows, file_format) for file_format in ("parquet", "jsonl"))
     con = duckdb.connect(config={"threads": os.cpu_count() or 1, "memory_limit": "4GB"})
     con.execute(f"SET TimeZone = 'UTC'; SET temp_directory = '{folder}/spill'; SET preserve_insertion_order = false")
     spark = _session(folder)
-    found = steps(con, spark, events, folder)
+    found = [*steps(con, spark, events, folder), ingest_step(con, spark, lines, DAYS)]
     compared = {}
     for step in found:
         compared[step.name] = assert_equal(con, step, *run_in_turn(step, folder, runs))
         console.print(f"{step.name}: {step.ratio:.2f} times the floor")
     spark.stop()
     log = next((folder / "events").iterdir())
-    work = work_by_description(log)
+    work = work_by_description(log, runs)
     _print(console, found, work, compared)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -180,6 +180,17 @@ def run(rows: int, runs: int, folder: Path, keep: Path | None) -> dict[str, obje
             for s in found
         },
     }
+
+
+def _events(landing: Path, rows: int, file_format: Format) -> Path:
+    """The folder of the generated files, made when there is none."""
+    home = landing / file_format
+    events = home / "events" / "play_events"
+    if not events.exists():
+        rates = EventRates(malformed=0.0005 if file_format == "jsonl" else 0.0)  # the floor of Parquet checks nothing
+        home.mkdir(parents=True)
+        generate_events(home, rows=rows, days=DAYS, seed=1, format=file_format, rates=rates)
+    return events
 
 
 def _session(folder: Path) -> SparkSession:

@@ -21,12 +21,14 @@ class Step:
 
     Attributes:
         goal: how many times the floor's seconds ours may take.
+        kept: which of the files that our side writes hold its rows.
     """
 
     name: str
     goal: float
     floor: Callable[[Path], None]
     ours: Callable[[Path], None]
+    kept: str = "**/*.parquet"
     floor_seconds: list[float] = field(default_factory=list)
     our_seconds: list[float] = field(default_factory=list)
 
@@ -59,11 +61,11 @@ def assert_equal(con: duckdb.DuckDBPyConnection, step: Step, floor: Path, ours: 
     Raises:
         AssertionError: with an example that only one side has.
     """
-    names = [row[0] for row in con.execute(f"DESCRIBE SELECT * FROM '{floor}/*.parquet'").fetchall()]
+    names = [row[0] for row in con.execute(f"DESCRIBE SELECT * FROM '{floor}/**/*.parquet'").fetchall()]
     columns = ", ".join(f'"{name}"' for name in names)
     sides = {
-        "floor": f"SELECT {columns} FROM '{floor}/*.parquet'",
-        "ours": f"SELECT {columns} FROM '{ours}/**/*.parquet'",
+        "floor": f"SELECT {columns} FROM '{floor}/**/*.parquet'",
+        "ours": f"SELECT {columns} FROM '{ours}/{step.kept}'",
     }
     rows = {side: con.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0] for side, query in sides.items()}
     assert rows["floor"] == rows["ours"], f"{step.name}: {rows}"
@@ -87,7 +89,7 @@ def machine() -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Work:
-    """What Spark did for one job group: from its event log."""
+    """What Spark did for a step, by its event log: per run, all queries of the run together."""
 
     scans: int
     exchanges: int
@@ -95,8 +97,8 @@ class Work:
     spilled_bytes: int
 
 
-def work_by_description(event_log: Path) -> dict[str, Work]:
-    """Description of a query -> what it took, the last of several that share it."""
+def work_by_description(event_log: Path, runs: int) -> dict[str, Work]:
+    """Job description -> what the queries under it took, a run."""
     plans: dict[int, tuple[str, dict]] = {}  # type: ignore[type-arg]
     tasks: dict[str, list[int]] = {}
     stage_of: dict[int, str] = {}
@@ -105,24 +107,27 @@ def work_by_description(event_log: Path) -> dict[str, Work]:
         kind = event["Event"].rsplit(".", 1)[-1]
         if kind == "SparkListenerSQLExecutionStart":
             plans[event["executionId"]] = (event["description"], event["sparkPlanInfo"])
-            tasks[event["description"]] = [0, 0]
         elif kind == "SparkListenerSQLAdaptiveExecutionUpdate" and event["executionId"] in plans:
             plans[event["executionId"]] = (plans[event["executionId"]][0], event["sparkPlanInfo"])
         elif kind == "SparkListenerJobStart":
             description = event.get("Properties", {}).get("spark.job.description", "")
             stage_of |= dict.fromkeys(event["Stage IDs"], description)
-        elif kind == "SparkListenerTaskEnd" and stage_of.get(event["Stage ID"]) in tasks:
+        elif kind == "SparkListenerTaskEnd":
             metrics = event.get("Task Metrics") or {}
-            total = tasks[stage_of[event["Stage ID"]]]
+            total = tasks.setdefault(stage_of.get(event["Stage ID"], ""), [0, 0])
             total[0] += metrics.get("Shuffle Write Metrics", {}).get("Shuffle Bytes Written", 0)
             total[1] += metrics.get("Disk Bytes Spilled", 0)
-    found: dict[str, Work] = {}
+    nodes: dict[str, list[str]] = {}
     for description, plan in plans.values():
-        names = list(_nodes(plan))
-        shuffled, spilled = tasks[description]
-        scans, exchanges = sum(n.startswith("Scan ") for n in names), names.count("Exchange")
-        found[description] = Work(scans, exchanges, shuffled, spilled)
-    return found
+        nodes.setdefault(description, []).extend(_nodes(plan))
+    return {
+        description: Work(
+            sum(name.startswith("Scan ") for name in names) // runs,
+            names.count("Exchange") // runs,
+            *(total // runs for total in tasks.get(description, [0, 0])),
+        )
+        for description, names in nodes.items()
+    }
 
 
 def _nodes(plan: dict) -> Sequence[str]:  # type: ignore[type-arg]

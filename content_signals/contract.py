@@ -110,6 +110,9 @@ class Windowed(Declaration):
             long round(2^30 * weight) so that sums do not depend on order. The result is a double.
         order_by: for `last`: the column that orders rows within a day.
         over: for `ratio`: SQL predicate on the input's rows.
+        exact_to: for `distinct`: a power of two. Up to so many values the count is exact, and a key's tile holds no
+            more than them; above, it is a theta sketch's estimate, of a relative standard error of 1 / sqrt(exact_to).
+            Without it every value is kept, however many.
     """
 
     name: str
@@ -122,6 +125,7 @@ class Windowed(Declaration):
     half_life_days: float | None = None
     order_by: str = ""
     over: str = ""
+    exact_to: int | None = None
     unit: str = ""
 
     @property
@@ -148,6 +152,11 @@ class Windowed(Declaration):
         require(self.half_life_days is None or self.half_life_days > 0, f"{self.name}: a half-life is positive")
         require(not self.order_by or self.op == "last", f"{self.name}: order_by goes with op last")
         require(bool(self.over) == (self.op == "ratio"), f"{self.name}: over goes with op ratio, and ratio with over")
+        if self.exact_to is not None:
+            require(self.op == "distinct", f"{self.name}: exact_to goes with op distinct")
+            sizes = [2**n for n in range(4, 17)]
+            told = f"{self.name}: exact_to is a power of two from {sizes[0]} to {sizes[-1]}, not {self.exact_to}"
+            require(self.exact_to in sizes, told)
         return self
 
 

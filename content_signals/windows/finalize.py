@@ -31,8 +31,8 @@ def finalize(
         `ds`, keys and one column per windowed column, one row per target.
     """
     keys = [DAY, *table.keys]
-    sets = [c for c in table.windowed if c.op == "distinct"]
-    plain = [c for c in table.windowed if c.op != "distinct"]
+    sets = [c for c in table.windowed if _keeps_set(c)]
+    plain = [c for c in table.windowed if not _keeps_set(c)]
     if targets is None:
         result = _kept(table, tiles, _known(table, days), plain)
     else:
@@ -48,6 +48,10 @@ def finalize(
     defaults = {c.name: c.default for c in table.windowed}
     filled = [F.col(n) if d is None else F.coalesce(F.col(n), F.lit(d)).alias(n) for n, d in defaults.items()]
     return result.select(*keys, *filled)
+
+
+def _keeps_set(column: Windowed) -> bool:
+    return column.op == "distinct" and not column.exact_to
 
 
 def _kept(table: Table, tiles: DataFrame, days: Sequence[date], plain: Sequence[Windowed]) -> DataFrame:
@@ -126,6 +130,9 @@ def _value(table: Table, column: Windowed) -> Column:
     if column.op == "approx_distinct":
         sketch = within(F.col(first.name))
         return F.when(F.count(sketch) > 0, F.hll_sketch_estimate(F.hll_union_agg(sketch)))
+    if column.exact_to:
+        # A union brings the sketch of a single tile, which may hold up to twice its entries, to its size.
+        return F.theta_sketch_estimate(first.merge(within(F.col(first.name))))
     if column.half_life_days:
         return _decayed(column.half_life_days, column.days, within(F.col(first.name)), exact=column.op == "count")
     return first.merge(within(F.col(first.name)))

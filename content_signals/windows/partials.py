@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
-from pyspark.sql.types import DecimalType, IntegralType, StringType, StructType
+from pyspark.sql.types import DataType, DecimalType, IntegralType, StructType
 
 from content_signals.contract import Table, Windowed
 from content_signals.errors import ContractError
@@ -27,7 +28,8 @@ class Partial:
     """One mergeable column of a tile.
 
     Attributes:
-        kind: count, sum, min, max, last, set or sketch.
+        kind: count, sum, min, max, last, set, hll (a HyperLogLog sketch) or theta (a sketch of the hashes of up to
+            `exact_to` values, and above that of the smallest hashes).
         rows: the filter of the table's input; it was applied before, and is part of what the partial is.
         declared: a windowed column that is merged from it, for messages; no part of what the partial is.
     """
@@ -38,12 +40,14 @@ class Partial:
     where: str = ""
     order_by: str = ""
     rows: str = ""
+    exact_to: int = 0
     declared: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
         """Column name in the tile: readable, and unique by the definition: a changed one is not taken for it."""
-        definition = "\x1f".join((self.kind, self.input_table, self.column, self.where, self.order_by, self.rows))
+        parts = [self.kind, self.input_table, self.column, self.where, self.order_by, self.rows]
+        definition = "\x1f".join([*parts, str(self.exact_to)] if self.exact_to else parts)
         digest = hashlib.sha256(definition.encode()).hexdigest()[:8]
         return "_".join(filter(None, (self.kind, self.column, digest)))
 
@@ -58,9 +62,11 @@ class Partial:
         if self.kind == "set":
             values = F.sort_array(F.collect_set(value))
             return F.when(F.size(values) > 0, values)
-        if self.kind == "sketch":
-            hashable = value if isinstance(schema[self.column].dataType, StringType) else value.cast("string")
-            return F.when(F.count(value) > 0, F.hll_sketch_agg(hashable, SKETCH_LOG2_BUCKETS))
+        if self.kind in ("hll", "theta"):
+            hashed = _hashable(value, schema[self.column].dataType)
+            if self.kind == "hll":
+                return F.when(F.count(value) > 0, F.hll_sketch_agg(hashed, SKETCH_LOG2_BUCKETS))
+            return F.when(F.count(value) > 0, F.theta_sketch_agg(hashed, self._log2_entries))
         if self.kind == "last":
             order = F.col(self.order_by) if self.order_by else F.lit(0)
             return F.max(F.when(value.isNotNull(), F.struct(order.alias("order"), value.alias("value"))))
@@ -78,9 +84,15 @@ class Partial:
         if self.kind == "set":
             merged = F.sort_array(F.array_distinct(F.flatten(F.collect_list(values))))
             return F.when(F.size(merged) > 0, merged)
-        if self.kind == "sketch":
+        if self.kind == "hll":
             return F.when(F.count(values) > 0, F.hll_union_agg(values))
+        if self.kind == "theta":
+            return F.when(F.count(values) > 0, F.theta_union_agg(values, self._log2_entries))
         return F.min(values) if self.kind == "min" else F.max(values)
+
+    @property
+    def _log2_entries(self) -> int:
+        return self.exact_to.bit_length() - 1
 
     def _check_summable(self, schema: StructType) -> None:
         kind = schema[self.column].dataType
@@ -92,17 +104,27 @@ class Partial:
             )
 
 
+def _hashable(value: Column, kind: DataType) -> Column:
+    """What a sketch is given of a value: a whole number as it is, whatever its width; else a hash of 64 bits.
+
+    Of the text itself the sketches pass over the empty one.
+    """
+    return value.cast("long") if isinstance(kind, IntegralType) else F.when(value.isNotNull(), F.xxhash64(value))
+
+
 def partials_of(table: Table, column: Windowed) -> tuple[Partial, ...]:
     """The partials a windowed column of a table is merged from."""
     rows = _filter_of(table, column.input_table)
-    base = {"input_table": column.input_table, "where": column.where, "rows": rows, "declared": column.name}
+    base: dict[str, Any] = {"input_table": column.input_table, "where": column.where, "rows": rows, "declared": column.name}
     if column.op in ("count", "days_since"):
         return (Partial("count", **base),)
     if column.op == "ratio":
         return Partial("count", **base), Partial("count", **{**base, "where": column.over})
     if column.op == "mean":
         return Partial("sum", column=column.column, **base), Partial("count", column=column.column, **base)
-    kind = {"distinct": "set", "approx_distinct": "sketch"}.get(column.op, column.op)
+    if column.exact_to:
+        return (Partial("theta", column=column.column, exact_to=column.exact_to, **base),)
+    kind = {"distinct": "set", "approx_distinct": "hll"}.get(column.op, column.op)
     return (Partial(kind, column=column.column, order_by=column.order_by, **base),)
 
 

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from content_signals.contract import Computed, Input, Op, Table, Windowed
 from content_signals.errors import ContractError
-from content_signals.windows import dedup, finalize, merge_tiles, tile
+from content_signals.windows import finalize, merge_tiles, tile
 from tests.oracle import assert_same_rows
 
 pytestmark = pytest.mark.spark
@@ -91,6 +91,9 @@ def many_columns() -> list[Windowed]:
     add("distinct", "name", days=(1, 60))
     add("distinct", "big", days=(2,))
     add("distinct", "released", days=(28,))
+    for column in ("name", "big", "amount", "released"):
+        add("distinct", column, days=(60,), exact_to=1024)
+    add("distinct", "name", where=FILTERS[0], exact_to=16)
     add("approx_distinct", "name", days=(28,))
     add("days_since", days=(1, 60))
     add("count", days=(60,), half_life_days=3)
@@ -130,6 +133,7 @@ def few_columns() -> list[Windowed]:
         window("share_a", "ratio", 28, over="kind = 'b' OR kind = 'a'", **a),
         window("latest", "last", 60, "name", order_by="minute", **a),
         window("names", "distinct", 28, "name"),
+        window("names_up_to_16", "distinct", 28, "name", exact_to=16),  # there are nine
         window("names_roughly", "approx_distinct", 28, "name"),
         window("since", "days_since", 60, **a),
         window("rows_decayed", "count", 60, half_life_days=50, **a),
@@ -553,6 +557,54 @@ def test_approximate_counts_of_many_values(spark: SparkSession) -> None:
         assert abs(row["users"] - exact) <= max(1, 3 * STANDARD_ERROR * exact), f"{row['users']} for {exact}"
 
 
+def test_distinct_values_above_the_threshold_are_estimated(spark: SparkSession) -> None:
+    """However the rows are split, one estimate, within four standard errors; at the threshold it is exact."""
+    exact_to, days = 256, 4
+    sizes = {0: exact_to // 4, 1: exact_to, 2: 20 * exact_to}  # new values of each day
+    table = a_table([window("one_day", "distinct", 1, "big", exact_to=exact_to),
+                     window("all_days", "distinct", days, "big", exact_to=exact_to)])  # fmt: skip
+    events = reduce(
+        DataFrame.unionByName,
+        [
+            spark.range(days * size).select(
+                F.expr(f"date_add(DATE '{FIRST}', int(id div {size}))").alias("ds"),
+                F.lit("X").alias("shop"),
+                F.lit(item).alias("item"),
+                F.expr(f"id * {10**12} - {item}").alias("big"),
+            )
+            for item, size in sizes.items()
+        ],
+    )
+    none = frames(spark, {EDITS: []})[EDITS]
+    targets: list[Row] = [{"ds": FIRST + timedelta(days - 1), "shop": "X", "item": item} for item in sizes]
+    ways = [
+        tile(table, {PLAYS: events, EDITS: none}),
+        tile(table, {PLAYS: events.repartition(5).orderBy(F.desc("big")), EDITS: none}).repartition(3),
+        merge_tiles(
+            table,
+            reduce(
+                DataFrame.unionByName,
+                [tile(table, {PLAYS: events.where(f"abs(hash(big)) % 3 = {n}"), EDITS: none}) for n in range(3)],
+            ),
+        ),
+    ]
+    first, *others = [
+        {row["item"]: (row["one_day"], row["all_days"]) for row in finalize(table, tiles, wanted).collect()}
+        for tiles, wanted in ((t, spark_frame(spark, targets, TARGETS)) for t in ways)
+    ]
+    assert others == [first, first]
+    assert first[0] == (exact_to // 4, exact_to)
+    assert first[1][0] == exact_to
+    for found, size in ((first[1][1], sizes[1] * days), (first[2][0], sizes[2]), (first[2][1], sizes[2] * days)):
+        assert abs(found - size) <= 4 / sqrt(exact_to) * size, f"{found} for {size}"
+
+
+@pytest.mark.parametrize("exact_to", [0, 8, 100, 1 << 17])
+def test_a_threshold_is_a_power_of_two(exact_to: int) -> None:
+    with pytest.raises(ContractError, match="exact_to is a power of two from 16 to 65536"):
+        window("refused", "distinct", 7, "big", exact_to=exact_to)
+
+
 @pytest.mark.parametrize(
     "column",
     [
@@ -573,60 +625,3 @@ def test_the_smallest_and_largest_of_doubles_are_fine(spark: SparkSession) -> No
     columns = [window("min", "min", 7, "price"), window("max", "max", 7, "price"), window("last", "last", 7, "price")]
     plays: list[Row] = [{"ds": FIRST, "price": price} for price in (0.1, -0.3, None, 0.2)]
     assert by_hand(spark, columns, plays, [(FIRST, 1)])[FIRST, 1] == {"min": -0.3, "max": 0.2, "last": 0.2}
-
-
-# --- dedup
-
-
-DEDUP = {"shop": "string", "item": "int", "minute": "int", "name": "string", "amount": "int"}
-
-
-@pytest.mark.parametrize(
-    ("key", "order_by"),
-    [
-        (["shop"], ["minute", "name", "amount"]),
-        (["shop", "item"], ["minute", "name", "amount"]),
-        (["shop", "item", "minute"], ["amount", "name"]),
-        (list(DEDUP), list(DEDUP)),
-    ],
-    ids=["one column", "two", "three", "exact duplicates"],
-)
-def test_dedup_keeps_the_smallest_row_of_each_key(spark: SparkSession, key: list[str], order_by: list[str]) -> None:
-    """Null is a key like another, and comes before every value in the order."""
-    rng = random.Random(10)
-    rows: list[Row] = [
-        {
-            "shop": rng.choice(["X", "Y", None]),
-            "item": rng.choice([1, 2, None]),
-            "minute": rng.choice([None, *range(3)]),
-            "name": rng.choice([None, "a", "b"]),
-            "amount": rng.choice([None, -5, 5, 6]),
-        }
-        for _ in range(300)
-    ]
-    con = duckdb.connect(config={"threads": 1})
-    con.from_arrow(pa.table({n: pa.array([r[n] for r in rows], TYPES[t]) for n, t in DEDUP.items()})).create("rows")
-    order = ", ".join(f"{c} NULLS FIRST" for c in [*order_by, *(set(DEDUP) - set(order_by))])
-    expected = f"FROM rows QUALIFY row_number() OVER (PARTITION BY {', '.join(key)} ORDER BY {order}) = 1"
-    frame = spark_frame(spark, rows, DEDUP)
-    for shuffled in (frame, frame.repartition(7), frame.coalesce(1).orderBy(F.desc("amount"))):
-        found = dedup(shuffled, key, order_by)
-        assert [(f.name, f.dataType) for f in found.schema] == [(f.name, f.dataType) for f in frame.schema]
-        # Columns that neither name nor order a row are not compared: any of the equals may stay.
-        settled = [c for c in DEDUP if c in {*key, *order_by}]
-        assert_same_rows(con, found.select(settled).toArrow(), f"SELECT {', '.join(settled)} FROM ({expected})", key)
-
-
-def test_dedup_keeps_whole_rows(spark: SparkSession) -> None:
-    """No row is made of the smallest values of several."""
-    rows = [
-        {"shop": "X", "item": 1, "minute": 2, "name": "a", "amount": 1},
-        {"shop": "X", "item": 1, "minute": 1, "name": "b", "amount": None},
-        {"shop": "X", "item": 1, "minute": 1, "name": "c", "amount": 0},
-    ]
-    found = dedup(spark_frame(spark, rows, DEDUP), ["shop", "item"], ["minute", "name"]).toArrow().to_pylist()
-    assert found == [rows[1]]
-
-
-def test_dedup_of_nothing(spark: SparkSession) -> None:
-    assert dedup(spark_frame(spark, [], DEDUP), ["shop"], ["minute"]).count() == 0
