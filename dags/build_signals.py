@@ -10,7 +10,7 @@ Started by DRIVER, when a day of it is promoted. `extract` computes the day into
 Until the day is promoted readers see what was promoted before: a failure never leaves half a day behind.
 
 * **`extract` up for retry, exit code 75**: an input has no such day yet. It is tried again, ever more slowly, until the
-  day is late. Nothing to do here; look at the input's own DAG.
+  day is late; a day that is late already is tried for half an hour. Nothing to do here; look at the input's own DAG.
 * **`extract`, exit code 66**: DRIVER has no rows for the day: it never landed. Ingest the day first.
 * **`validate`, exit code 65**: a critical rule failed. The message names the rule, what was observed and what is
   allowed. Not retried. See `verdict.json` and `validation_result.json` under `<lake>/_runs/TABLE/<day>/`; mend the
@@ -44,13 +44,14 @@ from airflow.sdk import PartitionedAssetTimetable, chain
 
 from content_signals.catalog import catalog
 from content_signals.contract import Table
+from content_signals.day import ONE_DAY
 from content_signals.orchestration.assets import announce, outlets, table_asset
 from content_signals.orchestration.defaults import signals_dag
 from content_signals.orchestration.forms import day_field
 from content_signals.orchestration.jobs import for_day, python_job, spark_job
 from content_signals.orchestration.partition import DAY
 from content_signals.orchestration.paths import JobPaths, job_paths
-from content_signals.orchestration.retry import retries_within
+from content_signals.orchestration.retry import ExitCodePolicy, retries_within
 
 
 def build_dag(table: Table, page: str, paths: JobPaths) -> None:
@@ -75,7 +76,9 @@ def build_dag(table: Table, page: str, paths: JobPaths) -> None:
                 arguments,
                 paths,
                 execution_timeout=timedelta(hours=2),
-                retries=retries_within(table.fresh_within),
+                # The policy ends them when the day is late. Started while the day lasts, that is up to a day more.
+                retries=retries_within(table.fresh_within + ONE_DAY),
+                retry_policy=ExitCodePolicy(late_after=table.fresh_within),
             ),
             spark_job("validate_signals", arguments, paths, execution_timeout=timedelta(hours=1)),
             python_job("promote_signals", arguments, paths, execution_timeout=timedelta(minutes=15)),

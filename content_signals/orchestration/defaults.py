@@ -10,10 +10,9 @@ from airflow.sdk import DAG
 
 from content_signals.orchestration.alerts import log_failure
 from content_signals.orchestration.partition import MACROS
-from content_signals.orchestration.retry import FIRST_DELAY, ExitCodePolicy
+from content_signals.orchestration.retry import FIRST_DELAY, RETRIES, ExitCodePolicy
 
 PROJECT_OWNER = "content-signals"
-RETRIES = 5
 
 # Backfills reach back to any day, and nothing is caught up by itself.
 START = datetime(2015, 1, 1, tzinfo=UTC)
