@@ -7,10 +7,11 @@ included. Readers and running jobs are not disturbed.
 ### When it is red
 Nothing is lost: the lake is as it was, with more files than it needs. It can wait until morning.
 
-* **exit code 1**: another commit came between, or a table's log cannot be read; retried already. Read the log, look at
-  the table's `_delta_log`, clear the task.
+* **exit code 75**: a run replaced a day while it was compacted, again and again; retried already. Clear the task when
+  that run is done, or leave it to tomorrow's.
 * **exit code 64**: the form is wrong. Trigger it again.
-* **exit code 1**: a crash; retried already. Read the log, mend the cause, clear the task.
+* **exit code 1**: a crash, or a table's log cannot be read; retried already. Read the log, look at the table's
+  `_delta_log`, mend the cause, clear the task.
 
 ### Run it yourself
 * **Trigger**: which table, how long files are kept, from when a day counts as closed.

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 
 from content_signals.contract import DAY
+from content_signals.errors import Temporary
 from content_signals.lake.history import append_history
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.snapshot import Snapshot
@@ -30,6 +32,9 @@ def maintain(table: LakeTable, *, before: date, retention_hours: int) -> Upkeep 
     """Compact days before `before` that lie in more than one file, and vacuum. None when there is no table.
 
     Orphans are collected too: stages that were rejected or abandoned are in no version of the table.
+
+    Raises:
+        Temporary: another run has replaced a day meanwhile; nothing was lost.
     """
     snapshot = Snapshot(table)
     if snapshot.delta is None:
@@ -38,12 +43,19 @@ def maintain(table: LakeTable, *, before: date, retention_hours: int) -> Upkeep 
         if stage := snapshot.stage(day):
             append_history(table, stage)
     days = [day for day, files in snapshot.files_by_day.items() if day < before and len(files) > 1]
-    _compact(snapshot.delta, days)
+    _compact(table, snapshot.delta, days)
     delta = DeltaTable(table.path)
     removed = delta.vacuum(retention_hours, dry_run=False, full=True, enforce_retention_duration=False)
     return Upkeep(table.name, len(days), len(removed))
 
 
-def _compact(delta: DeltaTable, days: Sequence[date]) -> None:
+def _compact(table: LakeTable, delta: DeltaTable, days: Sequence[date]) -> None:
     for day in days:
-        delta.optimize.compact(partition_filters=[(DAY, "=", str(day))])
+        try:
+            delta.optimize.compact(partition_filters=[(DAY, "=", str(day))])
+        except CommitFailedError as error:
+            raise Temporary(
+                f"{table.name} {day}: not compacted, another run has committed meanwhile: {error}",
+                state="the day is as that run left it",
+                next_step="maintain_lake again, once that run is done",
+            ) from error

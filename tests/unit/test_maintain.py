@@ -14,6 +14,8 @@ import pytest
 from deltalake import DeltaTable
 
 from content_signals.catalog import catalog
+from content_signals.errors import Temporary
+from content_signals.lake import maintain as upkeep
 from content_signals.lake.layout import Lake, LakeTable
 from content_signals.lake.maintain import maintain
 from content_signals.lake.promote import promote
@@ -52,8 +54,8 @@ def test_closed_days_are_compacted_and_say_what_they_said(table):
     closed = promoted(table, MONDAY, ROWS, files=3)
     today = promoted(table, TUESDAY, ROWS, files=2)
     before, version = rows_of(table), DeltaTable(table.path).version()
-    upkeep = maintain(table, before=TUESDAY, retention_hours=WEEK)
-    assert (upkeep.days_compacted, upkeep.files_removed) == (1, 0)
+    done = maintain(table, before=TUESDAY, retention_hours=WEEK)
+    assert (done.days_compacted, done.files_removed) == (1, 0)
     snapshot = Snapshot(table)
     assert {day: len(files) for day, files in snapshot.files_by_day.items()} == {MONDAY: 1, TUESDAY: 2}
     assert rows_of(table) == before
@@ -113,6 +115,18 @@ def test_superseded_files_are_collected_once_nobody_may_read_them(table):
     assert maintain(table, before=MONDAY, retention_hours=0).files_removed == 1
     assert not files[0].exists()
     assert rows_of(table) == [("2020-03-02", "a", 9)]
+
+
+def test_a_day_replaced_meanwhile_is_compacted_another_time(table, monkeypatch):
+    promoted(table, MONDAY, ROWS, files=2)
+    with monkeypatch.context() as patch:
+        rebuild = {"key": ["a", "b"], "plays": [8, 9]}  # while upkeep has looked and not compacted yet
+        patch.setattr(upkeep, "append_history", lambda *_: promoted(table, MONDAY, rebuild, files=2))
+        with pytest.raises(Temporary, match="plays_v1 2020-03-02: not compacted, another run has committed meanwhile"):
+            maintain(table, before=TUESDAY, retention_hours=WEEK)
+    assert rows_of(table) == [("2020-03-02", "a", 8), ("2020-03-02", "b", 9)]
+    assert maintain(table, before=TUESDAY, retention_hours=WEEK).days_compacted == 1
+    assert rows_of(table) == [("2020-03-02", "a", 8), ("2020-03-02", "b", 9)]
 
 
 def test_a_table_that_does_not_exist_needs_no_upkeep(table):
