@@ -114,7 +114,11 @@ def _ingest_parsed(
     good = [day for day in files if day not in stopped]
     _quarantine(context, source, parsed, list(files))
     for stage in _staged(context, source, parsed, good) if good else ():
-        promote(table, stage, stage.files)
+        try:
+            promote(table, stage, stage.files)
+        except SignalsError as error:
+            outcome.failed[date.fromisoformat(stage.day)] = error
+            continue
         _count(context, source, stage, parsed, outcome)
     for day, error in stopped.items():
         outcome.failed[day] = error
@@ -157,7 +161,9 @@ def _damage_of(file: LandingFile) -> Iterator[None]:
 
 
 def _too_malformed(source: Source, file: LandingFile, parsed: Parsed) -> BrokenData | None:
-    lines, malformed = parsed.lines.get(file.day, 0), parsed.malformed.get(file.day, 0)
+    # Of an undated file a day may hold nothing, and malformed rows, which are of no day, count on each.
+    lines = parsed.file_lines.get(file.day, parsed.lines.get(file.day, 0))
+    malformed = parsed.malformed.get(file.day, 0)
     if lines == 0:
         return broken(file, "it has a header and no rows" if source.format == "csv" else "it has no rows")
     if malformed <= lines * source.max_malformed_ratio:

@@ -27,7 +27,7 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
     )
     parsed = family(source).parse(numbered)
     bad = F.col("_reason").isNotNull()
-    malformed = parsed.where(bad).count()
+    counted = parsed.agg(F.count(F.lit(1)).alias("lines"), F.count_if(bad).alias("malformed")).collect()[0]
     every_day = F.explode(F.array(*[F.lit(day) for day in files])).alias(DAY)
     rows = family(source).known_on_day(parsed.where(~bad).select(*source.values, every_day))
     aside = parsed.where(bad).select(
@@ -38,4 +38,10 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
         F.col("_reason").alias("reason"),
     )
     good = {row[DAY]: row["count"] for row in rows.groupBy(DAY).count().collect()}
-    return Parsed(rows, aside, {day: good.get(day, 0) + malformed for day in files}, dict.fromkeys(files, malformed))
+    return Parsed(
+        rows,
+        aside,
+        {day: good.get(day, 0) + counted["malformed"] for day in files},
+        dict.fromkeys(files, counted["malformed"]),
+        file_lines=dict.fromkeys(files, counted["lines"]),
+    )

@@ -24,6 +24,7 @@ class Parsed:
         lines: rows of each day, good and bad, a header not counted.
         malformed: how many of them are malformed.
         staged: stages of rows that were staged as they were parsed.
+        file_lines: rows of each day's file, where a file holds more than its day.
     """
 
     rows: DataFrame | None
@@ -31,6 +32,7 @@ class Parsed:
     lines: Mapping[date, int]
     malformed: Mapping[date, int]
     staged: Mapping[date, Stage] = field(default_factory=dict)
+    file_lines: Mapping[date, int] = field(default_factory=dict)
 
 
 def family(source: Source) -> ModuleType:

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from content_signals.errors import BrokenData, NotLanded
+from content_signals.errors import BrokenData, NotLanded, Temporary
 from content_signals.lake.snapshot import Snapshot
+from content_signals.pipeline import ingest as ingest_module
 from content_signals.pipeline.ingest import ingest
 from tests.landing import HEADER, held, write_catalogue, write_positions
 
@@ -283,6 +284,42 @@ def test_each_day_has_the_tracks_seen_by_then(context, landing, tracks):
     outcome = tracks(DAY, NEXT)
     assert source_rows(context, "catalogue_tracks", "ds", "track_id") == [(DAY, "a"), (NEXT, "a"), (NEXT, "b")]
     assert outcome.details["duplicates"] == 1
+
+
+def test_a_day_before_the_first_track_was_seen_is_promoted_empty(context, landing, tracks):
+    write_catalogue(
+        landing, [*CATALOGUE, *((f"t{n}", "T", "A", "al", "1:00", NEXT) for n in range(200)), ("",) * 5 + (DAY,)]
+    )
+    before = DAY - timedelta(days=1)
+    outcome = tracks(before, DAY)
+    assert (outcome.days, outcome.failed, outcome.exit_code) == ([before, DAY], {}, 0)
+    assert Snapshot(context.lake.of(context.catalog.source("catalogue_tracks"))).days == [before, DAY]
+    assert source_rows(context, "catalogue_tracks", "ds", "track_id") == [(DAY, "a")]
+
+
+def test_an_empty_catalogue_stops_the_day(landing, tracks):
+    write_catalogue(landing, [])
+    assert "it has no rows" in failure(tracks())
+
+
+def test_too_many_malformed_rows_of_the_whole_catalogue_stop_the_day(landing, tracks):
+    write_catalogue(landing, [*CATALOGUE, ("", "T", "A", "al", "1:00", DAY)])
+    assert "1 of 4 rows are malformed (25.00%)" in failure(tracks())
+
+
+def test_a_day_that_cannot_be_promoted_does_not_hide_the_others(landing, positions, monkeypatch):
+    write_positions(landing, DAY, [f"{DAY},P,1,a"])
+    write_positions(landing, NEXT, [f"{NEXT},P,1,a"])
+    real = ingest_module.promote
+
+    def promote(table, stage, files):
+        if stage.day == str(NEXT):
+            raise Temporary("other runs won")
+        return real(table, stage, files)
+
+    monkeypatch.setattr(ingest_module, "promote", promote)
+    outcome = positions(DAY, NEXT)
+    assert (outcome.days, set(outcome.failed), outcome.exit_code) == ([DAY], {NEXT}, 75)
 
 
 def test_bad_catalogue_rows_are_set_aside(context, landing, tracks):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
 
 import great_expectations as gx
 import pytest
@@ -14,9 +15,12 @@ from content_signals.lake.files import read_json
 from content_signals.lake.layout import start_run
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import write_stage
+from content_signals.pipeline.extract import extract
+from content_signals.pipeline.ingest import ingest
 from content_signals.pipeline.promotion import promote_days
 from content_signals.pipeline.validate import validate
 from content_signals.quality.suite import FOLDER
+from tests.landing import write_catalogue
 
 DAY = date(2020, 3, 1)
 GOOD = [("P", "a", "added"), ("P", "b", "removed")]
@@ -66,6 +70,16 @@ def test_a_day_that_breaks_a_critical_rule_is_stopped(context, spark, changes, s
     with pytest.raises(Refused, match="was stopped by 2 critical rules"):
         raise promote_days(context, changes, [DAY], stage.run_id).failed[DAY]
     assert Snapshot(context.lake.of(changes)).days == []
+
+
+def test_a_day_before_the_catalogue_begins_is_promoted_empty(context, spark):
+    write_catalogue(Path(context.settings.landing), [("a", "Blue", "X", "al", "3:10", date(2020, 3, 2))])
+    ingest(context, spark, context.catalog.source("catalogue_tracks"), [DAY])
+    titles = context.catalog.table("track_title")
+    assert extract(context, spark, titles, [DAY]).days == [DAY]
+    assert validate(context, spark, titles, [DAY], None).verdict == "warned"
+    promoted = promote_days(context, titles, [DAY], None)
+    assert (promoted.days, promoted.rows_out) == ([DAY], 0)
 
 
 def test_one_rule_is_not_called_rules(context, spark, changes, staged):
