@@ -116,8 +116,8 @@ def _ingest_parsed(
     for stage in _staged(context, source, parsed, good) if good else ():
         try:
             promote(table, stage, stage.files)
-        except SignalsError as error:
-            outcome.failed[date.fromisoformat(stage.day)] = error
+        except SignalsError as refusal:
+            outcome.failed[date.fromisoformat(stage.day)] = refusal
             continue
         _count(context, source, stage, parsed, outcome)
     for day, error in stopped.items():
