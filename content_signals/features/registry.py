@@ -4,21 +4,58 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+from content_signals.errors import Temporary
 from content_signals.features.store import REPO, settings_in_environment
 from content_signals.settings import Settings
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+    from feast.diff.registry_diff import FeastObjectDiff
+    from feast.repo_contents import RepoContents
+
+_NOT_COMPARED = ("meta", "project")  # when an object was registered, and where
+
+
+@contextmanager
+def registry_answers() -> Iterator[None]:
+    """A registry that is locked by another writer, or does not answer, is a temporary failure.
+
+    Raises:
+        Temporary: naming what the registry's database said.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except OperationalError as error:
+        raise Temporary(
+            f"the registry does not answer: {error.orig}",  # not the statement, which holds whole definitions
+            state="the online store serves what it served",
+            next_step="publish the day again",
+        ) from error
 
 
 def register(store: FeatureStore, settings: Settings) -> list[str]:
-    """Apply entities, views and services. Idempotent; one registry commit. Returns the services' names.
+    """Apply entities, views and services, if any of them is not as it is registered. Returns the services' names.
 
-    Feast's own `feast apply` does the same and, besides, opens every source in Spark.
+    Writing each anew at every publish would only have publishing jobs wait for each other. Feast's own `feast apply`
+    does the same and, besides, opens every source in Spark.
     """
+    contents = _contents(settings)
+    difference, _, _ = store.plan(contents)
+    if any(map(_is_new, difference.feast_object_diffs)):
+        store.apply([*contents.entities, *contents.feature_views, *contents.feature_services])
+    return sorted(service.name for service in contents.feature_services)
+
+
+def _contents(settings: Settings) -> RepoContents:
+    """What `feature_repo/` defines, with these settings."""
     from feast import FeatureService
+    from feast.repo_contents import RepoContents
 
     sys.path.insert(0, str(REPO))
     try:
@@ -30,6 +67,45 @@ def register(store: FeatureStore, settings: Settings) -> list[str]:
     finally:
         sys.path.remove(str(REPO))
     own = [value for value in vars(services).values() if isinstance(value, FeatureService)]
-    every = [*definitions.families.values(), *own]
-    store.apply([*definitions.entities.values(), *definitions.views.values(), *every])
-    return sorted(service.name for service in every)
+    views = list(definitions.views.values())
+    return RepoContents(
+        projects=[],
+        data_sources=[view.batch_source for view in views],
+        feature_views=views,
+        on_demand_feature_views=[],
+        stream_feature_views=[],
+        label_views=[],
+        entities=list(definitions.entities.values()),
+        feature_services=[*definitions.families.values(), *own],
+        permissions=[],
+    )
+
+
+def _is_new(difference: FeastObjectDiff) -> bool:
+    """Whether an object is not registered, or differently. Objects that are not defined any more stay as they are.
+
+    Feast's own verdict compares times of registration too: to it every object has changed.
+    """
+    if difference.new_feast_object is None:
+        return False
+    if difference.current_feast_object is None:
+        return True
+    return bool(_said(difference.new_feast_object) != _said(difference.current_feast_object))
+
+
+def _said(definition: Any) -> Any:
+    """The object's message without what Feast adds when it registers it."""
+    message = definition.to_proto()
+    _clear(message)
+    return message
+
+
+def _clear(message: Any) -> None:
+    for name in _NOT_COMPARED:
+        if name in message.DESCRIPTOR.fields_by_name:
+            message.ClearField(name)
+    for field, value in message.ListFields():
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
+            continue
+        for part in value if field.is_repeated else [value]:
+            _clear(part)

@@ -8,7 +8,7 @@ from datetime import date
 from content_signals.contract import Table
 from content_signals.errors import NotLanded, UsageError
 from content_signals.features.publish import Written, publish_files
-from content_signals.features.registry import register
+from content_signals.features.registry import register, registry_answers
 from content_signals.features.store import feature_store, online_client
 from content_signals.lake.files import write_json
 from content_signals.lake.layout import LakeTable
@@ -55,10 +55,11 @@ def publish(context: Context, table: Table, days: Sequence[date]) -> Outcome:
 
 def _write(context: Context, table: Table, snapshot: Snapshot, day: date) -> Written:
     online_client(context.settings).close()  # fail before work starts
-    store = feature_store(context.settings)
-    register(store, context.settings)
-    context.say(f"{table.table} {day}: registered; writing")
-    written = publish_files(store, table, snapshot.files([day]))
+    with registry_answers():
+        store = feature_store(context.settings)
+        register(store, context.settings)
+        context.say(f"{table.table} {day}: registered; writing")
+        written = publish_files(store, table, snapshot.files([day]))
     context.say(f"{table.table} {day}: {written.sent} rows sent, {written.served} read back equal")
     if written.not_taken:
         context.say(
