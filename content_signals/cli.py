@@ -72,21 +72,21 @@ def new(
     suite_only: Annotated[
         bool, typer.Option("--suite-only", help="Write the rules alone, from the contract as it is now.")
     ] = False,
+    json: Json = False,
 ) -> None:
     """Start a family of signals: contract, compute, rules and a golden test that passes."""
     from content_signals.catalog import catalog
+    from content_signals.inspection import show
     from content_signals.inspection.scaffold import write_family, write_suite
 
     if suite_only:
         table = catalog().table(family)
-        typer.echo(f"wrote {write_suite(table, force=force)}")
-        typer.echo(f"next: sharpen the rules, then: content-signals try {table.table} --day D")
+        path = write_suite(table, force=force)
+        show.written([path], f"sharpen the rules, then: content-signals try {table.table} --day D", json)
         return
     paths = write_family(family, force=force)
-    for path in paths:
-        typer.echo(f"wrote {path}")
     contract = next(path for path in paths if path.name == "contract.py")
-    typer.echo(f"next: declare the signals in {contract}, then: content-signals try {family}_v1 --day D")
+    show.written(paths, f"declare the signals in {contract}, then: content-signals try {family}_v1 --day D", json)
 
 
 @app.command(name="try")
@@ -125,11 +125,13 @@ def get(
 ) -> None:
     """Features of some keys: online, or with --offline from the tables as of a moment."""
     from content_signals.inspection import show
-    from content_signals.inspection.features import feature_rows
+    from content_signals.inspection.features import feature_rows, values_only
 
-    wanted = [key for key in keys.split(",") if key]
+    wanted = list(dict.fromkeys(key for key in keys.split(",") if key))
+    if not wanted:
+        raise UsageError("no key given", next_step="--keys KEY[,KEY…]")
     rows = feature_rows(_context(settings), service, wanted, _moment(as_of), offline=offline)
-    show.rows(service, rows, json)
+    show.rows(service, rows if json else values_only(rows), json)
 
 
 @app.command()

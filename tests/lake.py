@@ -42,15 +42,15 @@ def stage_of(
     rows = pa.table(columns)
     paths = [_write(table, f"data/{run_id}-{fence}/ds={day}/part-{n}.parquet", rows[n::files]) for n in range(files)]
     stage = Stage(
-        table.name,
-        str(day),
-        run_id,
-        fence,
-        rows.num_rows,
-        digest or f"{rows.num_rows:x}-0",
-        tuple(file for file in paths if file),
-        _schema_json(rows),
-        inputs or {},
+        table=table.name,
+        day=str(day),
+        run_id=run_id,
+        fence=fence,
+        rows=rows.num_rows,
+        digest=digest or f"{rows.num_rows:x}-0",
+        files=tuple(file for file in paths if file),
+        schema_json=_schema_json(rows),
+        inputs=inputs or {},
     )
     write_stage_record(table, stage)
     return stage

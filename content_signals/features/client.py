@@ -71,9 +71,10 @@ def offline(store: FeatureStore, service: str, keys: Sequence[str], as_of: datet
     join_key = _join_key(store, found)
     asked = pd.DataFrame({join_key: list(keys), "event_timestamp": pd.Timestamp(as_of)})
     with _regex_names_undone():
-        rows = store.get_historical_features(entity_df=asked, features=found, full_feature_names=True).to_df()
-    wanted = [name for name in rows.columns if name not in (join_key, "event_timestamp")]
-    records = rows.astype(object).where(rows.notna(), None).to_dict("records")
+        job: Any = store.get_historical_features(entity_df=asked, features=found, full_feature_names=True)
+        rows = job.to_spark_df().toArrow()  # to_df makes floats of the whole numbers in a column with a null
+    wanted = [name for name in rows.column_names if name not in (join_key, "event_timestamp")]
+    records = rows.to_pylist()
     return {str(row[join_key]): {name.replace("__", ":", 1): row[name] for name in wanted} for row in records}
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json as json_module
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 Row = Mapping[str, Any]
 
@@ -22,11 +25,12 @@ def rows(title: str, found: Sequence[Row], json: bool, *, empty: str = "nothing"
     if not found:
         console.print(empty)
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
     for position, name in enumerate(found[0]):
-        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=position == 0)
+        table.add_column(escape(name.replace("_", " ")), overflow="fold", no_wrap=position == 0)
     for row in found:
-        table.add_row(*[_text(value) for value in row.values()])
+        # As Text, because rich takes brackets in a string for its markup: "Blue [live]" would lose a word.
+        table.add_row(*[Text(_text(value)) for value in row.values()])
     console.print(table)
 
 
@@ -38,10 +42,20 @@ def record(found: Row, json: bool) -> None:
     console = _console()
     for name, value in found.items():
         if not _is_rows(value):
-            console.print(f"[bold]{name.replace('_', ' ')}[/bold]: ", _text(value), sep="", highlight=False)
+            console.print(Text.assemble((name.replace("_", " "), "bold"), ": ", _text(value)))
     for name, value in found.items():
         if _is_rows(value):
             rows(name.replace("_", " "), value, json=False)
+
+
+def written(paths: Sequence[Path], next_step: str, json: bool) -> None:
+    """Files that were written, and what to do with them."""
+    if json:
+        print(json_module.dumps({"written": list(map(str, paths)), "next": next_step}))
+        return
+    for path in paths:
+        print(f"wrote {path}")
+    print(f"next: {next_step}")
 
 
 def _console() -> Console:

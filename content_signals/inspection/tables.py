@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from content_signals.contract import Computed, Source, Table, Windowed
+from content_signals.contract import Computed, Input, Source, Table, Windowed
 from content_signals.lake.files import exists
 from content_signals.lake.receipt import published_day
 from content_signals.lake.snapshot import Snapshot
@@ -30,7 +30,7 @@ def one_table(context: Context, name: str) -> dict[str, Any]:
             "entity": contract.entity.name if contract.entity else None,
             "key": list(contract.keys),
             "driver": contract.driver.table,
-            "made_from": [f"{i.table} ({contract.reach(i.table)} days)" for i in contract.all_inputs],
+            "made_from": [_made_from(contract, read) for read in contract.all_inputs],
             "served": contract.serve,
             "rules": f"expectations/{contract.table}.json",
             "history": path if exists(path := context.lake.of(contract).history.path) else None,
@@ -63,13 +63,14 @@ def _row(context: Context, contract: Source | Table) -> dict[str, Any]:
     days = snapshot.days
     last = snapshot.stage(days[-1]) if days else None
     served = isinstance(contract, Table) and contract.serve
+    published = published_day(table) if served else None
     return {
         "table": contract.table,
         "kind": "source" if isinstance(contract, Source) else "signals" if served else "feeds others",
         "days": len(days),
         "last_day": str(days[-1]) if days else None,
         "rows": last.rows if last else None,
-        "published": str(published_day(table) or "-") if served else None,
+        "published": str(published) if published else None,
         "columns": len(contract.columns),
         "owner": contract.owner,
     }
@@ -79,16 +80,47 @@ def _columns(context: Context, contract: Source | Table) -> list[dict[str, Any]]
     if isinstance(contract, Source):
         return [{"column": c.name, "type": c.type, "unit": c.unit, "about": c.about} for c in contract.columns]
     types = context.catalog.types(contract)
+    filters = {read.table: read.where for read in contract.all_inputs}
     return [
-        {"column": c.name, "type": types[c.name], "unit": c.unit, "made": _how(c), "about": c.about}
+        {"column": c.name, "type": types[c.name], "unit": c.unit, "made": _how(c, filters), "about": c.about}
         for c in contract.columns
     ]
 
 
-def _how(column: Windowed | Computed) -> str:
+def _made_from(table: Table, read: Input) -> str:
+    """An input, the rows of it that are read, and how far back."""
+    where = f" where {read.where}" if read.where else ""
+    previous = f" and the latest earlier day of each {', '.join(read.previous)}" if read.previous else ""
+    return f"{read.table}{where} ({_days(table.reach(read.table))}{previous})"
+
+
+def _how(column: Windowed | Computed, filters: Mapping[str, str]) -> str:
+    """How a column is made, everything its declaration says included.
+
+    Args:
+        filters: input table -> the predicate of that input, which holds for every window over it.
+    """
     if isinstance(column, Computed):
         return "computed"
     what = f" {column.column}" if column.column else ""
-    where = f" where {column.where}" if column.where else ""
-    decay = f", half-life {column.half_life_days:g} days" if column.half_life_days else ""
-    return f"{column.op}{what} of {column.input_table}{where}, {column.days} days{decay}"
+    parts = [f"{column.op}{what} of {column.input_table}{_where(column, filters[column.input_table])}"]
+    if column.over:
+        parts.append(f"rows where {column.where or 'true'} over rows where {column.over}")
+    if column.order_by:
+        parts.append(f"ordered by {column.order_by}")
+    if column.exact_to is not None:
+        parts.append(f"exact to {column.exact_to}")
+    parts.append(_days(column.days))
+    if column.half_life_days:
+        parts.append(f"half-life {_days(column.half_life_days)}")
+    return ", ".join(parts)
+
+
+def _where(column: Windowed, of_input: str) -> str:
+    """The predicate on the rows a window is over; those a ratio counts are another matter."""
+    both = [predicate for predicate in (of_input, "" if column.over else column.where) if predicate]
+    return " where " + (f"({both[0]}) and ({both[1]})" if len(both) > 1 else both[0]) if both else ""
+
+
+def _days(count: float) -> str:
+    return f"{count:g} day{'' if count == 1 else 's'}"

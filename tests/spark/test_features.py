@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from dataclasses import replace
@@ -12,7 +13,9 @@ import pytest
 from deltalake import DeltaTable
 from feast import FeatureStore
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
+from content_signals import cli
 from content_signals.errors import NotLanded, Temporary, UnknownName, UsageError
 from content_signals.features.client import offline, online
 from content_signals.features.store import feast_environment, feature_store, online_client
@@ -66,6 +69,21 @@ def published(platform):
 
 def noon_after(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC) + timedelta(days=1)
+
+
+@pytest.fixture
+def get(published, monkeypatch):
+    """`content-signals features get` on the platform; what it prints."""
+    for name, value in published.settings.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(cli.app, ["features", "get", *words])
+        if done.exception:
+            raise done.exception
+        return done.stdout
+
+    return run
 
 
 def rows_of(context, day: date) -> dict[str, dict]:
@@ -165,6 +183,48 @@ def test_offline_as_of_a_past_day(published, spark):
     assert set(values["?"].values()) == {None}
     # Feast turns this on for the whole session; left on, `select` of a quoted name is a pattern for everybody after.
     assert spark.conf.get("spark.sql.parser.quotedRegexColumnNames", "false") == "false"
+
+
+def test_the_command_reads_values_their_status_and_since_when(published, get):
+    rows = rows_of(published, DAYS[1])
+    moment = noon_after(DAYS[1]).isoformat()
+    found = json.loads(get("track_popularity", "--keys", "a,?,x", "--as-of", moment, "--json"))
+    names = published.catalog.table(POPULARITY).values
+    assert [row["feature"] for row in found] == [f"{POPULARITY}:{name}" for name in names]
+    for name, row in zip(names, found, strict=True):
+        assert list(row) == ["feature", "a", "?", "x"]
+        for key in ("a", "x"):
+            assert row[key] == {"value": rows[key][name], "status": "fresh", "valid_from": "2020-03-03T00:00:00+00:00"}
+            assert type(row[key]["value"]) is type(rows[key][name])
+        assert row["?"] == {"value": None, "status": "missing", "valid_from": None}
+
+
+def test_the_command_says_that_values_are_stale(get):
+    as_json = json.loads(get("track_popularity", "--keys", "a", "--json"))  # as of today: years later
+    stale = {"value": None, "status": "stale", "valid_from": "2020-03-03T00:00:00+00:00"}
+    assert [row["a"] for row in as_json] == [stale] * len(as_json)
+    printed = get("track_popularity", "--keys", "a,?,a").splitlines()
+    assert printed[0].strip() == "track_popularity"
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in printed if line.startswith("│")]
+    assert cells == [[row["feature"], "(stale)", "-"] for row in as_json]
+
+
+def test_the_command_reads_offline_as_of_a_moment(published, get, spark):
+    rows = rows_of(published, DAYS[0])
+    asked = ("track_popularity", "--keys", "a,?", "--as-of", noon_after(DAYS[0]).isoformat(), "--offline")
+    found = {row["feature"].split(":")[1]: row for row in json.loads(get(*asked, "--json"))}
+    assert set(found) == set(published.catalog.table(POPULARITY).values)
+    for name, row in found.items():
+        assert row["a"] == {"value": rows["a"][name], "status": None, "valid_from": None}
+        assert type(row["a"]["value"]) is type(rows["a"][name])
+        assert row["?"] == {"value": None, "status": None, "valid_from": None}
+
+
+def test_the_command_wants_keys_and_a_moment(get):
+    with pytest.raises(UsageError, match="no key given"):
+        get("track_popularity", "--keys", ",")
+    with pytest.raises(UsageError, match="'noon' is not a moment"):
+        get("track_popularity", "--keys", "a", "--as-of", "noon")
 
 
 def test_reading_leaves_no_settings_in_the_environment(published):

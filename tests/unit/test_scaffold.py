@@ -68,3 +68,23 @@ def test_the_command_says_which_file_comes_next(monkeypatch):
     )
     assert said.output.splitlines()[-1] == next_line
     assert len(said.output.splitlines()) == 6
+
+
+def test_the_command_says_the_same_to_a_program(monkeypatch):
+    monkeypatch.setattr(scaffold, "write_family", lambda family, force: list(scaffold._files(family)))
+    monkeypatch.setattr(scaffold, "write_suite", lambda table, force: Path("expectations/x.json"))
+    assert json.loads(new("track_mood", "--json").stdout) == {
+        "written": [
+            "content_signals/signals/track_mood/__init__.py",
+            "content_signals/signals/track_mood/contract.py",
+            "content_signals/signals/track_mood/compute.py",
+            "expectations/track_mood_v1.json",
+            "tests/spark/test_track_mood.py",
+        ],
+        "next": "declare the signals in content_signals/signals/track_mood/contract.py, then: "
+        "content-signals try track_mood_v1 --day D",
+    }
+    assert json.loads(new("track_title", "--suite-only", "--json").stdout) == {
+        "written": ["expectations/x.json"],
+        "next": "sharpen the rules, then: content-signals try track_title_v1 --day D",
+    }
