@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,17 +12,21 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
-from content_signals.catalog import Catalog
+from content_signals.catalog import Catalog, catalog
 from content_signals.contract import Windowed
 from content_signals.errors import NotLanded, Superseded, Temporary
+from content_signals.lake.layout import Lake, start_run
 from content_signals.lake.promote import promote
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import read_stage
+from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.extract import extract
 from content_signals.pipeline.ingest import ingest
 from content_signals.pipeline.stale import stale_days
+from jobs import rebuild_signals
 from tests import oracle
 from tests.landing import held, write_positions
+from tests.settings import settings_in
 
 FIRST = date(2020, 3, 1)
 DAYS = [FIRST + timedelta(days=n) for n in range(6)]
@@ -38,17 +43,38 @@ TABLES = ("playlist_changes_v1", "track_popularity_v1")
 KEYS = {"playlist_changes_v1": oracle.CHANGES_KEY, "track_popularity_v1": oracle.POPULARITY_KEY}
 
 
+def write_story(folder: Path) -> None:
+    for day, playlists in zip(DAYS, STORY, strict=True):
+        write_positions(folder, day, held(day, playlists))
+
+
 @pytest.fixture
 def landing(context) -> Path:
     folder = Path(context.settings.landing)
-    for day, playlists in zip(DAYS, STORY, strict=True):
-        write_positions(folder, day, held(day, playlists))
+    write_story(folder)
     return folder
 
 
 @pytest.fixture
 def ingested(context, spark, landing):
     return lambda *days, on=context: ingest(on, spark, on.catalog.source("playlist_positions"), days)
+
+
+@pytest.fixture(scope="module")
+def fresh(spark, tmp_path_factory) -> Context:
+    """A lake of all the days, built as one range after all of them had landed."""
+    settings = settings_in(tmp_path_factory.mktemp("fresh"))
+    made = Context(settings, Lake(settings.lake), catalog(), start_run(), lambda _: None)
+    write_story(Path(settings.landing))
+    ingest(made, spark, made.catalog.source("playlist_positions"), DAYS)
+    build(made, spark, DAYS)
+    return made
+
+
+@pytest.fixture
+def built(context, landing, fresh) -> None:
+    """The test's own lake is a copy of the fresh one."""
+    shutil.copytree(fresh.settings.lake, context.settings.lake)
 
 
 def build(context, spark, days, tables=TABLES) -> None:
@@ -58,6 +84,11 @@ def build(context, spark, days, tables=TABLES) -> None:
         for day in extract(context, spark, table, list(days)).days:
             stage = read_stage(context.lake.of(table), day, context.run.run_id)
             promote(context.lake.of(table), stage, stage.files)
+
+
+def rebuild_stale(context) -> Outcome:
+    """Extract, validate and promote what `content-signals stale` lists, as the job does."""
+    return rebuild_signals.work(context, rebuild_signals.arguments().parse_args(["--stale"]), [])
 
 
 def rows(context, name: str):
@@ -75,9 +106,7 @@ def digests(context, name: str) -> dict[date, str]:
     return Snapshot(context.lake.of(context.catalog.any(name))).digests(DAYS)
 
 
-def test_a_range_equals_the_recompute(context, spark, landing, ingested):
-    ingested(*DAYS)
-    build(context, spark, DAYS)
+def test_a_range_equals_the_recompute(context, landing, built):
     assert_equals_recompute(context, landing)
     assert stale_days(context) == []
 
@@ -91,7 +120,7 @@ def test_day_by_day_equals_the_range(context, spark, landing, ingested, new_run)
     assert stale_days(context) == []
 
 
-def test_a_day_that_lands_last(context, spark, landing, ingested, new_run):
+def test_a_day_that_lands_last(context, spark, landing, ingested, new_run, fresh):
     late = DAYS[2]
     ingested(*[day for day in DAYS if day != late])
     build(context, spark, DAYS)
@@ -107,16 +136,18 @@ def test_a_day_that_lands_last(context, spark, landing, ingested, new_run):
         ("track_popularity_v1", DAYS[4], "stale"),
         ("track_popularity_v1", DAYS[5], "stale"),
     ]
-    again = new_run(context)
-    for name in TABLES:
-        build(again, spark, sorted({day for table, day, _ in listed if table == name}), [name])
+    done = rebuild_stale(new_run(context))
+    assert (done.exit_code, done.verdict) == (0, "passed")
+    assert [(name, report["days"]) for name, report in done.details["tables"].items()] == [
+        (TABLES[0], 3),
+        (TABLES[1], 4),
+    ]
+    assert {name: digests(context, name) for name in TABLES} == {name: digests(fresh, name) for name in TABLES}
     assert_equals_recompute(context, landing)
     assert stale_days(context) == []
 
 
-def test_a_corrected_day(context, spark, landing, ingested, new_run):
-    ingested(*DAYS)
-    build(context, spark, DAYS)
+def test_a_corrected_day(context, landing, ingested, built, new_run):
     write_positions(landing, DAYS[1], held(DAYS[1], {"P": "ab", "Q": "axq", "Z": "z"}))
     ingested(DAYS[1], on=new_run(context))
     entries = stale_days(context)
@@ -127,23 +158,19 @@ def test_a_corrected_day(context, spark, landing, ingested, new_run):
             *(("track_popularity_v1", day) for day in DAYS[1:]),
         }
     )
-    again = new_run(context)
-    for name in TABLES:
-        build(again, spark, sorted({e.day for e in entries if e.table == name}), [name])
+    done = rebuild_stale(new_run(context))
+    assert (done.exit_code, done.days) == (0, DAYS[1:])
     assert_equals_recompute(context, landing)
     assert stale_days(context) == []
 
 
-def test_a_file_delivered_again_unchanged_makes_nothing_stale(context, spark, landing, ingested, new_run):
-    ingested(*DAYS)
-    build(context, spark, DAYS)
+def test_a_file_delivered_again_unchanged_makes_nothing_stale(context, ingested, built, new_run):
     ingested(DAYS[1], on=new_run(context))
     assert stale_days(context) == []
+    assert rebuild_stale(new_run(context)).days == []
 
 
-def test_rebuilding_gives_the_same_rows_and_keeps_computed_at(context, spark, landing, ingested, new_run):
-    ingested(*DAYS)
-    build(context, spark, DAYS)
+def test_rebuilding_gives_the_same_rows_and_keeps_computed_at(context, spark, built, new_run):
     before = {name: (digests(context, name), rows(context, name).sort_by("ds")) for name in TABLES}
     build(new_run(context), spark, DAYS)
     for name in TABLES:
@@ -167,9 +194,7 @@ def test_only_changed_rows_get_a_new_computed_at(context, spark, landing, ingest
     assert {track for track, at in when.items() if at == again.run.now} == {"e"}
 
 
-def test_superseded_rows_move_to_the_history(context, spark, landing, ingested, new_run):
-    ingested(*DAYS)
-    build(context, spark, DAYS)
+def test_superseded_rows_move_to_the_history(context, spark, landing, ingested, built, new_run):
     history = {name: context.lake.of(context.catalog.table(name)).history.path for name in TABLES}
     build(new_run(context), spark, DAYS)
     assert not any(DeltaTable.is_deltatable(path) for path in history.values())  # nothing has changed
@@ -210,9 +235,7 @@ def test_a_day_reads_its_own_rows_and_tiles_of_earlier_days(context, spark, land
     assert oracle.assert_same_rows(con, last, expected, oracle.POPULARITY_KEY) > 0
 
 
-def test_a_column_added_to_a_live_table(context, spark, landing, ingested, new_run):
-    ingested(*DAYS)
-    build(context, spark, DAYS)
+def test_a_column_added_to_a_live_table(context, spark, landing, built, new_run):
     table = context.catalog.table("track_popularity")
     more = Windowed(
         "playlists_lost_3d", op="count", of="playlist_changes_v1", where="change = 'removed'", days=3, about="x"
