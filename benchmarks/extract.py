@@ -38,6 +38,8 @@ EVENTS = "play_events_v1"
 PLAYS, SKIPS, SAVES = "kind = 'play'", "kind = 'skip'", "kind = 'save'"
 DAYS = [date(2026, 3, 1) + timedelta(days=n) for n in range(28)]
 LAST = DAYS[-1]
+# to_date asks the time zone's rules about each row.
+DAY_OF = "date_from_unix_date(cast(unix_micros(ingest_ts) div 86400000000 AS int))"
 
 
 def _count(name: str, where: str, days: int, half_life_days: float | None = None) -> Windowed:
@@ -80,7 +82,7 @@ def steps(con: duckdb.DuckDBPyConnection, spark: SparkSession, events: Path, fol
     tiles = result_folder(folder, TILING, "floor")
 
     def rows() -> DataFrame:
-        return spark.read.parquet(str(events)).withColumn("ds", F.to_date("ingest_ts"))
+        return spark.read.parquet(str(events)).withColumn("ds", F.expr(DAY_OF))
 
     def copy(query: str, out: Path) -> None:
         out.mkdir(parents=True)
@@ -94,7 +96,7 @@ def steps(con: duckdb.DuckDBPyConnection, spark: SparkSession, events: Path, fol
         write(COUNTING, tile(COUNTS, {EVENTS: rows()}), out)
 
     def our_tiles(out: Path) -> None:
-        events_once = dedup(rows(), ["ds", "track_id", "event_id"], ["ingest_ts"], together=["ds", "track_id"])
+        events_once = dedup(rows().repartition("ds", "track_id"), ["event_id", "track_id", "ds"], ["ingest_ts"])
         write(TILING, tile(SIGNALS, {EVENTS: events_once}), out)
 
     def our_signals(out: Path) -> None:

@@ -17,7 +17,7 @@ from deltalake.transaction import AddAction
 
 from content_signals.contract import DAY
 from content_signals.errors import Refused, Temporary
-from content_signals.lake.files import filesystem
+from content_signals.lake.files import size_of
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.stage import StagedFile
 from content_signals.lake.statistics import footer_statistics
@@ -102,13 +102,8 @@ def add_actions(table: LakeTable, day: date, files: Sequence[StagedFile], fence:
         footers = list(pool.map(lambda f: footer_statistics(f"{table.path}/{f.path}"), files))
     actions = []
     for file, (_, statistics) in zip(files, footers, strict=True):
-        size = _size(f"{table.path}/{file.path}")
+        size = size_of(f"{table.path}/{file.path}")
         if size != file.size:
             raise Refused(f"{table.name} {day}: {file.path} has {size} bytes, the stage says {file.size}")
         actions.append(AddAction(file.path, file.size, {DAY: str(day)}, fence // 1000, True, statistics))
     return sum(rows for rows, _ in footers), actions
-
-
-def _size(path: str) -> int:
-    files, inner = filesystem(path)
-    return int(files.get_file_info(inner).size)

@@ -23,6 +23,12 @@ def exists(path: str) -> bool:
     return bool(files.get_file_info(inner).type != fs.FileType.NotFound)
 
 
+def size_of(path: str) -> int:
+    """Bytes of a file."""
+    files, inner = filesystem(path)
+    return int(files.get_file_info(inner).size)
+
+
 def list_folder(path: str, *, recursive: bool = False) -> list[fs.FileInfo]:
     """What lies in a folder, sorted by path; nothing when there is no such folder."""
     files, inner = filesystem(path)

@@ -59,6 +59,15 @@ class Snapshot:
             found.setdefault(date.fromisoformat(str(day)), []).append(StagedFile(path, size))
         return dict(sorted(found.items()))
 
+    def rows(self, days: Iterable[date]) -> int:
+        """Rows of some days, by the statistics of their files."""
+        if not self.delta:
+            return 0
+        wanted = {str(day) for day in days}
+        adds = self.delta.get_add_actions(flatten=True)
+        counts = zip(adds.column("partition.ds").to_pylist(), adds.column("num_records").to_pylist(), strict=True)
+        return sum(rows for day, rows in counts if str(day) in wanted)
+
     @cached_property
     def days(self) -> list[date]:
         """Every promoted day, sorted; days promoted without a row included."""

@@ -14,6 +14,7 @@ from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, RUN_ID, Input, 
 from content_signals.errors import ContractError
 from content_signals.lake.history import stage_superseded
 from content_signals.lake.layout import Lake
+from content_signals.lake.ranges import PLACE, Ranges, ranges_of, sample_of_keys, workers
 from content_signals.lake.read import read_days, read_files
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Inputs, Stage, stage_files, write_stage_record
@@ -21,6 +22,9 @@ from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.inputs import Snapshots, buildable, record
 from content_signals.pipeline.tiles import current_tiles, filtered
 from content_signals.windows import finalize, present_keys
+
+# Below this a day fits into one file anyway: Spark cuts at 64 MB.
+FEW_KEYS = 250_000
 
 Compute = Callable[[Mapping[str, DataFrame], Sequence[date]], DataFrame]
 
@@ -52,12 +56,27 @@ def _staged(context: Context, spark: SparkSession, table: Table, extracted: Extr
     rebuilt = sorted(set(extracted.days) & set(promoted.days))
     known = read_days(spark, promoted, rebuilt) if rebuilt else None
     rows = stamped(context, table, extracted.signals, known)
-    stages = stage_files(lake_table, rows, extracted.days, context.run, extracted.inputs, table.keys)
+    ranges = _ranges(context, spark, table, extracted.days) if table.windowed else None
+    laid_out = ranges.lay_out(rows).drop(PLACE) if ranges else rows
+    stages = stage_files(
+        lake_table, laid_out, extracted.days, context.run, extracted.inputs, table.keys, laid_out=ranges is not None
+    )
     if known is not None:
         staged = read_files(spark, rows.schema, [f"{lake_table.path}/{f.path}" for s in stages for f in s.files])
         current = {day: stage for day in rebuilt if (stage := promoted.stage(day))}
         stages = stage_superseded(lake_table, known, staged, stages, current, context.run, table.keys)
     return [replace(stage, base=promoted.fence(date.fromisoformat(stage.day)) or 0) for stage in stages]
+
+
+def _ranges(context: Context, spark: SparkSession, table: Table, days: Sequence[date]) -> Ranges | None:
+    """How the days are laid out, None when their keys are few: by the keys of the tiles that keep a key on its day."""
+    tiles, key = Snapshot(context.lake.tiles(table)), table.keys[0]
+    kept = [day for day in tiles.days if 0 <= (max(days) - day).days < max(table.keep_days, 1)]
+    rows = tiles.rows(kept)
+    if rows < FEW_KEYS:
+        return None
+    sample, found = sample_of_keys(read_days(spark, tiles, kept), key, rows)
+    return ranges_of(days, key, sample, found, 2 * workers(spark)) if found >= FEW_KEYS else None
 
 
 def signals_of(

@@ -115,7 +115,12 @@ def _hashable(value: Column, kind: DataType) -> Column:
 def partials_of(table: Table, column: Windowed) -> tuple[Partial, ...]:
     """The partials a windowed column of a table is merged from."""
     rows = _filter_of(table, column.input_table)
-    base: dict[str, Any] = {"input_table": column.input_table, "where": column.where, "rows": rows, "declared": column.name}
+    base: dict[str, Any] = {
+        "input_table": column.input_table,
+        "where": column.where,
+        "rows": rows,
+        "declared": column.name,
+    }
     if column.op in ("count", "days_since"):
         return (Partial("count", **base),)
     if column.op == "ratio":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,8 @@ import pytest
 from deltalake import DeltaTable
 
 from content_signals.errors import BrokenData, NotLanded
+from content_signals.lake.layout import LakeTable
+from content_signals.lake.ranges import Ranges
 from content_signals.lake.snapshot import Snapshot
 from content_signals.local.events import EventRates, generate_events
 from content_signals.pipeline import event_source
@@ -93,7 +96,11 @@ def failure(outcome, day: date = DAY) -> str:
 
 
 @pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
-def test_generated_files_equal_duckdbs_reading(context, landing, events, source, file_format):
+@pytest.mark.parametrize("big", [False, True], ids=["few", "many"])
+def test_generated_files_equal_duckdbs_reading(context, landing, events, source, file_format, big, monkeypatch):
+    if big:
+        monkeypatch.setattr(event_source, "SMALL_ROWS", 1000)
+        monkeypatch.setattr("content_signals.lake.ranges.ROWS_PER_FILE", 300)
     made = generate_events(landing, rows=3000, days=DAYS, seed=3, format=file_format, rates=RATES)
     outcome = events(*DAYS)
     assert (outcome.exit_code, outcome.rows_in) == (0, sum(made.rows.values()))
@@ -110,6 +117,19 @@ def test_generated_files_equal_duckdbs_reading(context, landing, events, source,
     assert {(day, file) for day, *_, file in aside(context)} <= {(d, str(p)) for d, p in made.paths.items()}
     if file_format == "jsonl":
         assert [raw for _, _, raw, *_ in aside(context)] == [raw for *_, raw in bad]
+    if big:
+        for day in DAYS:
+            assert one_file_a_track(context.lake.of(source), day) >= 3
+
+
+def one_file_a_track(table: LakeTable, day: date) -> int:
+    """How many files a day has, after looking that they are sorted and that no track lies within the bounds of two."""
+    paths = [f"{table.path}/{file.path}" for file in Snapshot(table).files_by_day[day]]
+    tracks = [pq.read_table(path, columns=["track_id"], partitioning=None)["track_id"].to_pylist() for path in paths]
+    assert all(found == sorted(found) for found in tracks)
+    bounds = sorted((found[0], found[-1]) for found in tracks)
+    assert all(last < first for (_, last), (first, _) in pairwise(bounds))
+    return len(tracks)
 
 
 def test_a_range_may_hold_every_format(context, landing, events, new_run):
@@ -426,15 +446,16 @@ def test_in_a_range_the_other_days_go_on(context, landing, events):
 
 
 def test_the_input_is_read_once_and_moved_once(landing, source, spark, capsys):
+    ranges = Ranges(DAYS[0], DAYS[-1], "track_id", ("M",))
     for file_format in ("jsonl", "parquet"):
         made = generate_events(landing, rows=100, days=DAYS, seed=1, format=file_format)
-        rows = event_source.events(spark, source, {day: str(path) for day, path in made.paths.items()})
-        rows.sortWithinPartitions("ds", "_aside", "track_id", "event_id").explain()
-        plan = capsys.readouterr().out
-        assert [plan.count(f"{word} ") for word in ("FileScan", "Exchange")] == [1, 1], plan
-        # What groups by day and track afterwards moves nothing again.
-        rows.groupBy("ds", "track_id").count().explain()
-        assert capsys.readouterr().out.count("Exchange ") == 1
+        paths = {day: str(path) for day, path in made.paths.items()}
+        for laid_out in (None, ranges):
+            rows = event_source.events(spark, source, paths, laid_out)
+            rows.sortWithinPartitions("track_id", "event_id").explain()
+            plan = capsys.readouterr().out
+            assert [plan.count(f"{word} ") for word in ("FileScan", "Exchange")] == [1, 1], plan
+            assert laid_out is None or plan.count("Sort ") == 1, plan
 
 
 def test_files_lie_by_track_and_readers_see_no_trace_of_rows_set_aside(context, landing, events, source, spark):
@@ -460,7 +481,7 @@ def test_files_lie_by_track_and_readers_see_no_trace_of_rows_set_aside(context, 
 # --- signals
 
 
-def test_engagement_equals_the_recompute(context, spark, landing, events, new_run):
+def test_engagement_equals_the_recompute(context, spark, landing, events, new_run, monkeypatch):
     # Gaps, so that days lie just inside and just outside of every window.
     days = [DAY + timedelta(days=n) for n in (0, 1, 2, 6, 7, 8, 27, 28, 35, 63, 420)]
     generate_events(landing, rows=6000, days=days, seed=5, format="jsonl", tracks=150, rates=RATES)
@@ -472,7 +493,10 @@ def test_engagement_equals_the_recompute(context, spark, landing, events, new_ru
     found = lake_rows(context.lake.of(context.catalog.table("track_engagement")).path)
     assert assert_same_rows(con, found, "track_engagement_v1", event_oracle.ENGAGEMENT_KEY) > 1000
     assert con.execute("SELECT count(*) FROM track_engagement_v1 WHERE skip_ratio_1d IS NULL").fetchall() > [(10,)]
+    monkeypatch.setattr("content_signals.pipeline.extract.FEW_KEYS", 50)
+    monkeypatch.setattr("content_signals.lake.ranges.ROWS_PER_FILE", 40)
     one_day = rebuild(new_run(context), spark, {"track_engagement_v1": days[-3:-2]})
     assert one_day.exit_code == 0
+    assert one_file_a_track(context.lake.of(context.catalog.table("track_engagement")), days[-3]) >= 3
     again = lake_rows(context.lake.of(context.catalog.table("track_engagement")).path)
     assert assert_same_rows(con, again, "track_engagement_v1", event_oracle.ENGAGEMENT_KEY) > 1000
