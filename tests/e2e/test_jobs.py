@@ -1,7 +1,11 @@
-"""The jobs by spark-submit on real days: equal to the recompute, killed anywhere, and given bad input."""
+"""The jobs by spark-submit on real days: equal to the recompute, killed anywhere, and given bad input.
+
+Without the real playlists they run on generated ones for the same days.
+"""
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 from datetime import date
@@ -11,28 +15,47 @@ import duckdb
 import pytest
 from deltalake import DeltaTable
 
+from content_signals.day import day_range
 from content_signals.features.store import online_client
 from content_signals.lake.snapshot import Snapshot
+from content_signals.local.landing import Rates, generate_landing
+from content_signals.signals.track_title.contract import TRACK_TITLE_V1
 from tests import oracle
 from tests.e2e.conftest import SHARED, Platform, kill, platform_in, wait_for
 from tests.landing import write_positions
+from tests.title_oracle import IMPLIED, RECOMPUTED, recomputed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-if not SHARED.is_dir():
-    pytest.skip("real playlists are not here: ../shared/data is absent", allow_module_level=True)
+real_data = pytest.mark.skipif(not SHARED.is_dir(), reason="real playlists are not here: ../shared/data is absent")
 
-# 2020-03-24 has really not landed.
+# 2020-03-24 has really not landed; nor has it among the generated files.
 FIRST, NEXT_TO_LAST, LAST = "2020-03-21", "2020-03-25", "2020-03-26"
 DAYS = [date(2020, 3, day) for day in (21, 22, 23, 25, 26)]
 RANGE = ("--from", FIRST, "--to", NEXT_TO_LAST)
+# The catalogue is one undated file: it has every day of the range.
+TITLE_DAYS = day_range(date(2020, 3, 21), date(2020, 3, 25))
 CHANGES, POPULARITY, TITLE = "playlist_changes_v1", "track_popularity_v1", "track_title_v1"
 
 
 @pytest.fixture(scope="session")
-def waiting(short_folder: Path) -> Platform:
-    """Four real days built as a range, and the fifth up to the point where its popularity can be built."""
-    platform = platform_in(short_folder, SHARED)
+def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real playlists, or about as many generated ones, with the same day missing."""
+    if SHARED.is_dir():
+        return SHARED
+    week = day_range(date(2020, 3, 21), date(2020, 3, 27))
+    made = generate_landing(
+        tmp_path_factory.mktemp("generated"), days=week, seed=1, tracks=15_000, playlists=100, tracks_per_playlist=115,
+        rates=Rates(missing_day=1 / 7),
+    )  # fmt: skip
+    assert made.missing_days == (date(2020, 3, 24),)
+    return made.folder
+
+
+@pytest.fixture(scope="session")
+def waiting(short_folder: Path, landing: Path) -> Platform:
+    """Four days built as a range, and the fifth up to the point where its popularity can be built."""
+    platform = platform_in(short_folder, landing)
     for source in ("playlist_positions", "catalogue_tracks"):
         platform.run("ingest_source", "--source", source, *RANGE)
     platform.run("rebuild_signals", "--tables", f"{CHANGES},{TITLE}", *RANGE)
@@ -64,24 +87,41 @@ def content(platform: Platform, table: str = POPULARITY) -> list[tuple]:
 
 
 @pytest.mark.parametrize(("table", "key"), [(CHANGES, oracle.CHANGES_KEY), (POPULARITY, oracle.POPULARITY_KEY)])
-def test_every_column_of_every_row_equals_the_recompute(whole: Platform, table: str, key: tuple[str, ...]) -> None:
+def test_every_column_of_every_row_equals_the_recompute(
+    whole: Platform, landing: Path, table: str, key: tuple[str, ...]
+) -> None:
     con = duckdb.connect()
-    oracle.load(con, SHARED, DAYS)
+    oracle.load(con, landing, DAYS)
     assert oracle.assert_same_rows(con, rows(whole, table), f"SELECT * FROM {table}", key) > 1000
 
 
-def test_titles_of_a_day_are_those_of_the_tracks_seen_by_then(whole: Platform) -> None:
+def test_the_titles_of_a_day_are_those_of_the_tracks_seen_by_then(whole: Platform, landing: Path) -> None:
     con = duckdb.connect()
     con.register("titles", rows(whole, TITLE))
-    for day in Snapshot(whole.table(TITLE)).days:
-        oracle.catalogue(con, SHARED, day).create_view("seen", replace=True)
-        wrong = con.execute(
-            """SELECT count(*) FROM seen s FULL JOIN (SELECT * FROM titles WHERE ds = $day) t USING (track_id)
-               WHERE t.catalogue_age_days IS DISTINCT FROM $day::DATE - s.first_seen
-                  OR t.title_length_chars IS DISTINCT FROM length(s.title)""",
-            {"day": day},
-        ).fetchall()
-        assert wrong == [(0,)]
+    assert Snapshot(whole.table(TITLE)).days == TITLE_DAYS
+    for day in TITLE_DAYS:
+        seen = oracle.catalogue(con, landing, day).project("track_id")
+        of_day = f"SELECT track_id FROM titles WHERE ds = DATE '{day}'"
+        assert oracle.assert_same_rows(con, of_day, seen, ("track_id",)) > 1000
+
+
+@real_data  # the reading in SQL is of the real catalogue's habits
+def test_every_title_says_what_an_independent_reading_says(whole: Platform, landing: Path) -> None:
+    assert {*RECOMPUTED, *IMPLIED} == set(TRACK_TITLE_V1.values)
+    con = duckdb.connect()
+    con.register("titles", rows(whole, TITLE))
+    for day in TITLE_DAYS:
+        expected = ", ".join(f"{recomputed(column, day)} AS {column}" for column in RECOMPUTED)
+        catalogue = oracle.catalogue(con, landing, day)
+        actual = f"SELECT track_id, {', '.join(RECOMPUTED)} FROM titles WHERE ds = DATE '{day}'"
+        same = catalogue.project(f"track_id, {expected}")
+        assert oracle.assert_same_rows(con, actual, same, ("track_id",)) > 1000
+        catalogue.create_view("track", replace=True)
+        for column, holds in IMPLIED.items():
+            unmarked = (
+                f"SELECT title FROM titles JOIN track USING (track_id) WHERE ds = $1 AND NOT {column} AND {holds}"
+            )
+            assert con.execute(unmarked, [day]).fetchall() == []
 
 
 def test_a_range_lists_the_days_that_have_not_landed(waiting: Platform, tmp_path: Path) -> None:
@@ -177,29 +217,74 @@ def test_a_stopped_day_promotes_nothing(waiting: Platform, tmp_path: Path) -> No
     assert content(platform, CHANGES) == before
 
 
-def test_bad_landing_files_and_bad_calls(tmp_path: Path) -> None:
-    platform = platform_in(tmp_path, tmp_path / "landing")
-    day = date(2020, 3, 1)
-    path = write_positions(tmp_path / "landing", day, [f"{day},P,1,a"], header="date,playlist,track_id")
-    done = platform.run("ingest_source", "--source", "playlist_positions", "--day", str(day), code=65)
-    assert str(path) in done.output
-    assert (
-        "expected the columns date, playlist, position, track_id; found date, playlist, track_id"
-        in done.report["error"]
+def test_bad_landing_files(tmp_path: Path) -> None:
+    """A range of which each day has a fault of its own: what can be read is, and each message names its file."""
+    landing, days = tmp_path / "landing", [date(2020, 3, n) for n in range(1, 8)]
+    header, cut, empty, malformed, aside, twice, absent = days
+    good = [f"{{}},Big,{n},t{n}" for n in range(1, 201)]
+    noise = random.Random(7)
+    write_positions(landing, header, [f"{header},P,a"], header="date,playlist,track_id")
+    rest = write_positions(landing, cut, [f"{cut},P,{n},{noise.getrandbits(128):032x}" for n in range(1, 5000)])
+    rest.write_bytes(rest.read_bytes()[:-1000])
+    write_positions(landing, empty, []).write_bytes(b"")
+    faults = [f"{malformed},Hole,0,a", f"{malformed},Hole,1.5,b", f"{malformed},,1,c"]
+    write_positions(landing, malformed, [*(line.format(malformed) for line in good[:197]), *faults])
+    hole = [f"{aside},Hole,1,a", f"{aside},Hole,zero,b"]
+    write_positions(landing, aside, [*(line.format(aside) for line in good[:198]), *hole])
+    copies = [f"{twice},P,1,a", f"{twice},P,2,a", f"{twice},P,1,a", f"{twice},Q,1,a", f"{twice},P,1,a"]
+    write_positions(landing, twice, copies)
+
+    platform = platform_in(tmp_path, landing)
+    done = platform.run(
+        "ingest_source", "--source", "playlist_positions", "--from", str(header), "--to", str(absent), code=65
     )
-    done = platform.run("ingest_source", "--source", "playlist_positions", "--day", "2020-03-02", code=66)
-    assert f"{tmp_path}/landing/playlists/daily/2020-03-02.csv.gz" in done.report["error"]
+    expected = {
+        header: "expected the columns date, playlist, position, track_id; found date, playlist, track_id",
+        cut: "it cannot be read to its end (truncated or damaged)",
+        empty: "the file is empty",
+        malformed: "3 of 200 rows are malformed (1.50%); at most 1.00% are allowed",
+    }
+    failed = done.report["failed"]
+    assert set(failed) == {str(day) for day in expected}
+    for day, message in expected.items():
+        named = f"playlist_positions_v1 {day}: {landing}/playlists/daily/{day}.csv.gz: {message}"
+        assert failed[str(day)].startswith(named)
+        assert named in done.output
+        assert f"ingest_source --source playlist_positions --day {day}" in done.output
+    assert list(done.report["skipped"]) == [str(absent)]
+    assert f"looked for {landing}/playlists/daily/{absent}.csv.gz" in done.report["skipped"][str(absent)]
+    assert done.report["days"] == [str(aside), str(twice)]
+    counts = {name: done.report[name] for name in ("rows_in", "rows_out", "quarantined", "duplicates")}
+    assert counts == {"rows_in": 200 + 200 + 5, "rows_out": 199 + 3, "quarantined": 3 + 1, "duplicates": 2}
+
+    kept = rows(platform, "playlist_positions").to_pylist()
+    assert {row["ds"] for row in kept} == {aside, twice}
+    assert sorted((r["playlist"], r["position"], r["track_id"]) for r in kept if r["ds"] == twice) == [
+        ("P", 1, "a"), ("P", 2, "a"), ("Q", 1, "a"),
+    ]  # fmt: skip
+    # A playlist with a hole counts as not observed.
+    assert {row["playlist"]: row["observed"] for row in kept if row["ds"] == aside} == {"Big": True, "Hole": False}
+    set_aside = DeltaTable(f"{platform.settings.lake}/quarantine/playlist_positions_v1").to_pyarrow_table().to_pylist()
+    position = "position is not an integer of 1 or more"
+    assert sorted((r["ds"], r["line_number"], r["raw"], r["reason"]) for r in set_aside) == [
+        (malformed, 199, faults[0], position),
+        (malformed, 200, faults[1], position),
+        (malformed, 201, faults[2], "playlist is empty"),
+        (aside, 201, hole[1], position),
+    ]
+
+
+def test_bad_calls(tmp_path: Path) -> None:
+    platform, day = platform_in(tmp_path, tmp_path / "landing"), "2020-03-01"
+    done = platform.run("ingest_source", "--source", "playlist_positions", "--day", day, code=66)
+    assert f"{tmp_path}/landing/playlists/daily/{day}.csv.gz" in done.report["error"]
     for day_word in ("None", "", "2020-3-1"):
-        assert (
-            "is not a day"
-            in platform.run("promote_signals", "--table", CHANGES, "--day", day_word, code=64).report["error"]
-        )
-    done = platform.run("promote_signals", "--table", "playlist_change", "--day", str(day), code=64)
+        done = platform.run("promote_signals", "--table", CHANGES, "--day", day_word, code=64)
+        assert "is not a day" in done.report["error"]
+    done = platform.run("promote_signals", "--table", "playlist_change", "--day", day, code=64)
     assert "did you mean playlist_changes_v1" in done.output
-    assert (
-        "nothing is staged"
-        in platform.run("promote_signals", "--table", CHANGES, "--day", str(day), code=66).report["error"]
-    )
+    done = platform.run("promote_signals", "--table", CHANGES, "--day", day, code=66)
+    assert "nothing is staged" in done.report["error"]
 
 
 def duckdb_day(day: str):

@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 
 from content_signals.signals.track_title.compute import NAMES_WITH_COMMA, SCRIPTS, compute
 from content_signals.signals.track_title.contract import TRACK_TITLE_V1
+from tests.title_oracle import IMPLIED, RECOMPUTED, recomputed
 
 pytestmark = pytest.mark.spark
 
@@ -404,26 +405,6 @@ def real(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield db
 
 
-# The same facts in SQL, from the habits of this one catalogue: the words that fool a plain search do not stand in it.
-_SECONDS = "split_part(length, ':', 1)::INT * 60 + split_part(length, ':', 2)::INT"
-_ONE_NAME = (
-    r"(?i)(Tyler|Earth|Sarah|Japan|K|Crosby|Peter|Bad Cop|quickly|At The End Of Times|Les Bas|Poitiers), "
-    r"(The Creator|Wind|the Illst|Man\b|Le Maestro|Stills|Paul and Mary|Bad Cop|quickly|Nothing|Les$|Duc )|, Jr\.$"
-)
-RECOMPUTED = {
-    "title_length_chars": "length(title)",
-    "catalogue_age_days": f"date_diff('day', first_seen, DATE '{DAY}')",
-    "duration_ms": f"1000 * CASE WHEN contains(length, ':') THEN {_SECONDS} ELSE length::INT END",
-    "artists_count": f"length(split(regexp_replace(artists, '{_ONE_NAME}', '_', 'g'), ', '))",
-    "script": r"CASE WHEN regexp_matches(title, '\p{Latin}') THEN 'Latn' ELSE script END",
-    "is_live": r"regexp_matches(title, '(?i)[-(] ?((acoustic|recorded|audiotree) )?live( |$|\))|unplugged, 2012')",
-    "is_remaster": "regexp_matches(title, '(?i)remaster')",
-    "is_acoustic": "regexp_matches(title, '(?i)acoustic|unplugged|- stripped')",
-    "is_instrumental": "regexp_matches(title, '(?i)instrumental')",
-    "is_cover": r"regexp_matches(title, '(?i) (cover|tribute)([\") ]*$|\)| - )')",
-}
-
-
 def test_real_titles_of_this_file_stand_in_the_catalogue(real: duckdb.DuckDBPyConnection) -> None:
     known = set(real.execute("SELECT title, artists FROM track").fetchall())
     assert [(title, line) for title, line, _ in REAL if (title, line) not in known] == []
@@ -431,10 +412,10 @@ def test_real_titles_of_this_file_stand_in_the_catalogue(real: duckdb.DuckDBPyCo
 
 @pytest.mark.parametrize("column", RECOMPUTED)
 def test_real_catalogue_equals_an_independent_recompute(real: duckdb.DuckDBPyConnection, column: str) -> None:
-    recomputed = RECOMPUTED[column]
+    expected = recomputed(column, DAY)
     wrong = real.execute(
-        f"SELECT title, artists, {column}, {recomputed} FROM seen JOIN track USING (track_id) "
-        f"WHERE {column} IS DISTINCT FROM {recomputed} LIMIT 10"
+        f"SELECT title, artists, {column}, {expected} FROM seen JOIN track USING (track_id) "
+        f"WHERE {column} IS DISTINCT FROM {expected} LIMIT 10"
     ).fetchall()
     assert wrong == []
 
@@ -452,9 +433,9 @@ def test_real_remixes_and_guests_by_the_plain_word(real: duckdb.DuckDBPyConnecti
     The 41 remixes and 4 guests that other words told were each read and found right.
     """
     counts = real.execute(
-        r"""
-        SELECT count(*) FILTER (regexp_matches(title, '(?i)[-([].*\bremix\b') AND NOT is_remix),
-               count(*) FILTER (regexp_matches(title, '(?i)[(\[](feat|ft)\. [^"]') AND NOT has_featured_artist),
+        rf"""
+        SELECT count(*) FILTER ({IMPLIED["is_remix"]} AND NOT is_remix),
+               count(*) FILTER ({IMPLIED["has_featured_artist"]} AND NOT has_featured_artist),
                count(*) FILTER (is_remix AND NOT regexp_matches(title, '(?i)remix')),
                count(*) FILTER (has_featured_artist AND NOT regexp_matches(title, '(?i)\b(feat|ft|featuring|with)\b'))
         FROM seen JOIN track USING (track_id)
