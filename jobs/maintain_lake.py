@@ -28,7 +28,7 @@ def work(context: Context, given: argparse.Namespace, _days: list[date]) -> Outc
         tables = [context.lake.of(contract), context.lake.quarantine(contract)]
         if isinstance(contract, Table):
             tables.append(context.lake.of(contract).history)
-            tables += [context.lake.tiles(contract)] if contract.windowed else []
+            tables += [context.lake.tiles(contract), context.lake.coarse_tiles(contract)] if contract.windowed else []
         for table in tables:
             upkeep = maintain(table, before=before, retention_hours=given.retention_hours)
             if upkeep:

@@ -1,7 +1,8 @@
 """Where things lie in the lake.
 
 <lake>/{sources,signals,quarantine}/<table>        Delta tables, partitioned by ds
-<lake>/signals/<table>{_tiles,_history}            partials of a day's events; rows that rebuilds have superseded
+<lake>/signals/<table>{_tiles,_tiles_coarse}       partials of a day's events, and of whole blocks of days
+<lake>/signals/<table>_history                     rows that rebuilds have superseded
 <lake>/_runs/<table>/<day>/<run_id>/*.json         what a run staged, its verdict, its receipt
 """
 
@@ -50,6 +51,10 @@ class Lake:
     def tiles(self, table: Table) -> LakeTable:
         """The tiles of a signal table."""
         return self._table("signals", table.tiles)
+
+    def coarse_tiles(self, table: Table) -> LakeTable:
+        """The coarse tiles of a signal table with long windows."""
+        return self._table("signals", f"{table.tiles}_coarse")
 
     def quarantine(self, contract: Source | Table) -> LakeTable:
         """What was set aside from a table."""

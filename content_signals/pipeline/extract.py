@@ -20,7 +20,7 @@ from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Inputs, Stage, stage_files, write_stage_record
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.inputs import Snapshots, buildable, record
-from content_signals.pipeline.tiles import current_tiles, filtered
+from content_signals.pipeline.tiles import Tiles, current_tiles, filtered
 from content_signals.windows import finalize, present_keys
 
 # Below this a day fits into one file anyway: Spark cuts at 64 MB.
@@ -98,15 +98,15 @@ def signals_of(
     return Extracted(_joined(table, computed, tiles, ready), ready, inputs, waiting)
 
 
-def _joined(table: Table, computed: DataFrame | None, tiles: DataFrame, days: Sequence[date]) -> DataFrame:
+def _joined(table: Table, computed: DataFrame | None, tiles: Tiles, days: Sequence[date]) -> DataFrame:
     """Every key of the day with its computed and its windowed columns."""
     keys = [DAY, *table.keys]
     if computed is None:
-        return finalize(table, tiles, None, days)
+        return finalize(table, tiles.fine, None, days, tiles.coarse)
     targets = computed.select(*keys)
     if table.keep_days:
-        targets = present_keys(table, tiles, days).unionByName(targets).distinct()
-    joined = finalize(table, tiles, targets, days).join(computed, on=keys, how="left")
+        targets = present_keys(table, tiles.fine, days).unionByName(targets).distinct()
+    joined = finalize(table, tiles.fine, targets, days, tiles.coarse).join(computed, on=keys, how="left")
     defaults = {c.name: c.default for c in table.computed if c.default is not None}
     filled = [F.coalesce(F.col(n), F.lit(defaults[n])).alias(n) if n in defaults else F.col(n) for n in table.values]
     return joined.select(*keys, *filled)

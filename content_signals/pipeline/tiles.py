@@ -8,14 +8,16 @@ has landed, not on what was built when.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from content_signals.contract import Input, Table
+from content_signals.day import day_range
 from content_signals.errors import Superseded, Temporary
 from content_signals.lake.layout import Lake, LakeTable
 from content_signals.lake.promote import promote
@@ -25,6 +27,20 @@ from content_signals.lake.stage import Inputs, Stage, write_stage
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.inputs import Snapshots, windows_span
 from content_signals.windows import partial_columns, tile
+from content_signals.windows.coarse import block_of, blocks_of, coarse_partials, coarsen, first_fine_day
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The tiles that the windows of some days are made from.
+
+    Attributes:
+        fine: of single days.
+        coarse: of whole blocks of days that `fine` leaves out; None where no window is that long.
+    """
+
+    fine: DataFrame
+    coarse: DataFrame | None = None
 
 
 def current_tiles(
@@ -34,29 +50,93 @@ def current_tiles(
     days: Sequence[date],
     snapshots: Snapshots,
     scratch: Lake | None = None,
-) -> DataFrame:
+) -> Tiles:
     """Tiles of every day in the windows of `days`, made where they are missing or out of date.
 
     Args:
         scratch: where what is made is staged, and left, when it must not enter the lake.
     """
+    wanted = _input_digests(table, _span(table, days), snapshots)
+    blocks = _blocks(table, days, wanted)
+    lake_table = context.lake.coarse_tiles(table)
+    coarse = Snapshot(lake_table) if blocks else None
+    stale = [block for block, of in blocks.items() if coarse and not _is_current(coarse, block, _together(of), ())]
+    of_blocks = {day for of in blocks.values() for day in of}
+    of_stale = {day for block in stale for day in blocks[block]}
+    fine = {day: inputs for day, inputs in wanted.items() if day not in of_blocks - of_stale}
+    tiles = _fine(context, spark, table, fine, snapshots, scratch)
+    if coarse is None or (scratch and len(stale) == len(blocks)):
+        return Tiles(tiles)
+    if scratch:
+        return Tiles(tiles, read_days(spark, coarse, set(blocks) - set(stale)))
+    if stale:
+        context.say(f"{lake_table.name}: making {len(stale)} of {len(blocks)} blocks of days")
+        inputs = {block: _together(blocks[block]) for block in stale}
+        rows = coarsen(table, read_days(spark, Snapshot(context.lake.tiles(table)), of_stale))
+        coarse = _kept(context, lake_table, rows, inputs, table)
+    reached = {day for day in fine if day not in of_blocks}
+    return Tiles(read_days(spark, Snapshot(context.lake.tiles(table)), reached), read_days(spark, coarse, blocks))
+
+
+def _fine(
+    context: Context,
+    spark: SparkSession,
+    table: Table,
+    wanted: Mapping[date, Inputs],
+    snapshots: Snapshots,
+    scratch: Lake | None,
+) -> DataFrame:
     kept = context.lake.tiles(table)
     snapshot = Snapshot(kept)
-    wanted = _input_digests(table, windows_span(table, days), snapshots)
-    outdated = [day for day, inputs in wanted.items() if not _is_current(table, snapshot.stage(day), inputs)]
+    outdated = [day for day, inputs in wanted.items() if not _is_current(snapshot, day, inputs, partial_columns(table))]
     if outdated:
         context.say(f"{table.tiles}: making {len(outdated)} of {len(wanted)} days")
-        target = (scratch or context.lake).tiles(table)
-        rows = _rows(spark, table, outdated, wanted, snapshots)
-        stages = write_stage(target, tile(table, rows), outdated, context.run, wanted, table.keys)
+        rows = tile(table, _rows(spark, table, outdated, wanted, snapshots))
         if scratch:
-            return _together(spark, snapshot.files(set(wanted) - set(outdated)), target, stages)
-        for stage in stages:
-            with suppress(Superseded):  # a newer run has made the same tile meanwhile
-                promote(kept, stage, stage.files)
-        snapshot = Snapshot(kept)
-        _check_made(table, snapshot, {day: wanted[day] for day in outdated})
+            target = scratch.tiles(table)
+            stages = write_stage(target, rows, outdated, context.run, wanted, table.keys)
+            return _with_staged(spark, snapshot.files(set(wanted) - set(outdated)), target, stages)
+        snapshot = _kept(context, kept, rows, {day: wanted[day] for day in outdated}, table)
     return read_days(spark, snapshot, wanted)
+
+
+def _kept(context: Context, kept: LakeTable, rows: DataFrame, inputs: Mapping[date, Inputs], table: Table) -> Snapshot:
+    """Stage and promote what was made, and see that it is what is there now."""
+    for stage in write_stage(kept, rows, list(inputs), context.run, inputs, table.keys):
+        with suppress(Superseded):  # a newer run has made the same meanwhile
+            promote(kept, stage, stage.files)
+    snapshot = Snapshot(kept)
+    for day, made_from in inputs.items():
+        if not _is_current(snapshot, day, made_from, ()):
+            raise Temporary(
+                f"{kept.name} {day}: another run has made it from other inputs meanwhile",
+                state="nothing was staged",
+                next_step="extract the day again",
+            )
+    return snapshot
+
+
+def _span(table: Table, days: Sequence[date]) -> list[date]:
+    """Every day whose tiles can be needed; where windows are long, from the beginning of a block."""
+    span = windows_span(table, days)
+    return day_range(block_of(span[0]), span[-1]) if coarse_partials(table) else span
+
+
+def _blocks(table: Table, days: Sequence[date], wanted: Mapping[date, Inputs]) -> dict[date, dict[date, Inputs]]:
+    """The blocks that stand in for single days, with those of their days that have landed."""
+    if not coarse_partials(table):
+        return {}
+    first = first_fine_day(table, min(days))
+    return {block: {d: wanted[d] for d in of} for block, of in blocks_of(d for d in wanted if d < first).items()}
+
+
+def _together(inputs: Mapping[date, Inputs]) -> Inputs:
+    """What a block is made from: input table -> day -> digest."""
+    found: dict[str, dict[str, str]] = {}
+    for of_day in inputs.values():
+        for name, digests in of_day.items():
+            found.setdefault(name, {}).update(digests)
+    return found
 
 
 def _rows(
@@ -71,7 +151,7 @@ def _rows(
     return rows
 
 
-def _together(spark: SparkSession, kept: list[str], target: LakeTable, stages: Sequence[Stage]) -> DataFrame:
+def _with_staged(spark: SparkSession, kept: list[str], target: LakeTable, stages: Sequence[Stage]) -> DataFrame:
     """Kept tiles, and staged ones that are in no version."""
     schema = StructType.fromJson(json.loads(stages[0].schema_json))
     return read_files(
@@ -88,20 +168,11 @@ def _input_digests(table: Table, days: Sequence[date], snapshots: Snapshots) -> 
     return dict(sorted(found.items()))
 
 
-def _check_made(table: Table, snapshot: Snapshot, wanted: Mapping[date, Inputs]) -> None:
-    for day, inputs in wanted.items():
-        if not _is_current(table, snapshot.stage(day), inputs):
-            raise Temporary(
-                f"{table.tiles} {day}: another run has made it from other inputs meanwhile",
-                state="nothing was staged",
-                next_step="extract the day again",
-            )
-
-
-def _is_current(table: Table, stage: Stage | None, inputs: Inputs) -> bool:
+def _is_current(snapshot: Snapshot, day: date, inputs: Inputs, columns: Collection[str]) -> bool:
+    stage = snapshot.stage(day)
     if stage is None or stage.inputs != inputs:
         return False
-    return set(partial_columns(table)) <= {field["name"] for field in json.loads(stage.schema_json)["fields"]}
+    return set(columns) <= {field["name"] for field in json.loads(stage.schema_json)["fields"]}
 
 
 def filtered(read: Input, rows: DataFrame) -> DataFrame:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from math import floor
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from content_signals.contract import DAY, Table, Windowed
-from content_signals.windows.partials import FIXED_POINT, Partial, partials_of, presence
+from content_signals.windows.coarse import BLOCK_DAYS, block_state, is_long
+from content_signals.windows.partials import Partial, partials_of, presence
+from content_signals.windows.states import State, states_of, value_of
 
 _AGE, _PRESENT = "_age_days", "_present"
 
+# Name -> state: the columns a tile is turned into before its key's tiles are merged.
+_States = Mapping[str, State]
+
 
 def finalize(
-    table: Table, tiles: DataFrame, targets: DataFrame | None, days: Sequence[date] | None = None
+    table: Table,
+    tiles: DataFrame,
+    targets: DataFrame | None,
+    days: Sequence[date] | None = None,
+    coarse: DataFrame | None = None,
 ) -> DataFrame:
     """The windowed columns of each target.
 
@@ -26,6 +34,7 @@ def finalize(
             table keeps, on each of `days`: what `present_keys` gives, without asking the tiles twice.
         days: the days that occur in `targets`, when the caller knows them: a tile is then sent to the days whose
             windows it lies in, instead of meeting every target of its key.
+        coarse: coarse tiles, of days that `tiles` leaves out and that no short window reaches. Only with `days`.
 
     Returns:
         `ds`, keys and one column per windowed column, one row per target.
@@ -34,14 +43,15 @@ def finalize(
     sets = [c for c in table.windowed if _keeps_set(c)]
     plain = [c for c in table.windowed if not _keeps_set(c)]
     if targets is None:
-        result = _kept(table, tiles, _known(table, days), plain)
+        result = _kept(table, tiles, coarse, _known(table, days), plain)
     else:
         result = targets.select(*keys)
         if plain:
             horizon = max(c.days for c in plain)
-            aged = _aged(table, tiles, targets, days, _partials_of(table, plain), horizon)
-            values = aged.groupBy(*keys).agg(*[_value(table, c).alias(c.name) for c in plain])
-            result = result.join(values, on=keys, how="left")
+            states = _named(table, plain)
+            aged = _aged(table, tiles, targets, days, [s.partial for s in states.values()], horizon)
+            said = _said(table, aged, states, coarse, days or (), horizon)
+            result = result.join(said.groupBy(*keys).agg(*_values(table, plain, states)), on=keys, how="left")
     for partial, columns in _by_partial(table, sets).items():
         aged = _aged(table, tiles, targets, days, [partial], max(c.days for c in columns))
         result = result.join(_distinct(aged, keys, partial, columns), on=keys, how="left")
@@ -54,16 +64,20 @@ def _keeps_set(column: Windowed) -> bool:
     return column.op == "distinct" and not column.exact_to
 
 
-def _kept(table: Table, tiles: DataFrame, days: Sequence[date], plain: Sequence[Windowed]) -> DataFrame:
+def _kept(
+    table: Table, tiles: DataFrame, coarse: DataFrame | None, days: Sequence[date], plain: Sequence[Windowed]
+) -> DataFrame:
     """`ds`, keys and the columns that are no sets, of every key the table keeps."""
     kept = presence(table)
     if kept is None:
         raise ValueError(f"{table.table} keeps no keys")
+    states = _named(table, plain)
     horizon = max(table.keep_days, *(c.days for c in plain), 1)
-    aged = _aged(table, tiles, None, days, [kept, *_partials_of(table, plain)], horizon)
-    present = F.max((F.col(_AGE) < table.keep_days) & F.col(kept.name).isNotNull())
-    values = [_value(table, c).alias(c.name) for c in plain]
-    return aged.groupBy(DAY, *table.keys).agg(present.alias(_PRESENT), *values).where(_PRESENT).drop(_PRESENT)
+    aged = _aged(table, tiles, None, days, [kept, *(s.partial for s in states.values())], horizon)
+    present = (F.col(_AGE) < table.keep_days) & F.col(kept.name).isNotNull()
+    said = _said(table, aged, states, coarse, days, horizon, present.alias(_PRESENT))
+    values = said.groupBy(DAY, *table.keys).agg(F.max(_PRESENT).alias(_PRESENT), *_values(table, plain, states))
+    return values.where(_PRESENT).drop(_PRESENT)
 
 
 def _known(table: Table, days: Sequence[date] | None) -> Sequence[date]:
@@ -85,7 +99,7 @@ def _aged(
     tiles: DataFrame,
     targets: DataFrame | None,
     days: Sequence[date] | None,
-    kept: Iterable[Partial],
+    kept: Sequence[Partial],
     horizon: int,
 ) -> DataFrame:
     """Tiles that hold one of the partials, one row per target day whose window they can lie in, with their age."""
@@ -107,55 +121,44 @@ def _sent(tiles: DataFrame, days: Sequence[date], horizon: int) -> DataFrame:
     return sent.withColumn(DAY, F.col("_target")).drop("_target")
 
 
-def _value(table: Table, column: Windowed) -> Column:
-    """Aggregate of a key's aged tiles."""
-    first, *others = partials_of(table, column)
-    inside = F.col(_AGE) < column.days
-
-    def within(value: Column) -> Column:
-        return F.when(inside, value)
-
-    if column.op == "days_since":
-        return F.min(within(F.when(F.col(first.name).isNotNull(), F.col(_AGE))))
-    if column.op in ("mean", "ratio"):
-        part, whole = F.sum(within(F.col(first.name))), F.sum(within(F.col(others[0].name)))
-        counted = part if column.op == "mean" else F.coalesce(part, F.lit(0))  # a ratio of no rows to some is 0
-        return counted.cast("double") / whole
-    if column.op == "last":
-        value = F.col(first.name)
-        latest = F.max(
-            within(F.when(value.isNotNull(), F.struct((-F.col(_AGE)).alias("recency"), value.alias("last"))))
-        )
-        return latest.getField("last").getField("value")
-    if column.op == "approx_distinct":
-        sketch = within(F.col(first.name))
-        return F.when(F.count(sketch) > 0, F.hll_sketch_estimate(F.hll_union_agg(sketch)))
-    if column.exact_to:
-        # A union brings the sketch of a single tile, which may hold up to twice its entries, to its size.
-        return F.theta_sketch_estimate(first.merge(within(F.col(first.name))))
-    if column.half_life_days:
-        return _decayed(column.half_life_days, column.days, within(F.col(first.name)), exact=column.op == "count")
-    return first.merge(within(F.col(first.name)))
+def _named(table: Table, columns: Sequence[Windowed]) -> dict[str, State]:
+    return {_name(column, n): state for column in columns for n, state in enumerate(states_of(table, column))}
 
 
-def _decayed(half_life_days: float, days: int, value: Column, *, exact: bool) -> Column:
-    """Sum of value * 2^(-age / half life), added up in fixed point.
-
-    A count stays far below 2^63 / 2^30 and is added as a long; a sum may not, and is added as a decimal of 38 digits.
-    """
-    weight = F.get(F.lit(_weights(half_life_days, days)), F.col(_AGE))
-    if exact:
-        return F.sum(value * weight) / F.lit(FIXED_POINT)
-    product = value.cast("decimal(38,0)") * weight.cast("decimal(10,0)")
-    return F.sum(product.cast("decimal(38,0)")).cast("double") / F.lit(float(FIXED_POINT))
+def _name(column: Windowed, number: int) -> str:
+    return f"_{column.name}_{number}"
 
 
-def _weights(half_life_days: float, days: int) -> list[int]:
-    """round(2^30 * 2^(-age / half life)), halves up as SQL rounds, for each age.
+def _said(
+    table: Table,
+    aged: DataFrame,
+    states: _States,
+    coarse: DataFrame | None,
+    days: Sequence[date],
+    horizon: int,
+    *more: Column,
+) -> DataFrame:
+    """`ds`, the keys and the states of each aged tile, coarse ones too."""
+    keys = [DAY, *table.keys]
+    said = [s.of_day(F.col(s.partial.name), F.col(_AGE)).alias(name) for name, s in states.items()]
+    fine = aged.select(*keys, *more, *said)
+    if coarse is None:
+        return fine
+    long = {_name(c, n) for c in table.windowed if is_long(c) for n in range(len(states_of(table, c)))}
+    # A block reaches back further than its first day lets it seem.
+    blocks = _sent(coarse, days, horizon + BLOCK_DAYS)
+    folded = [block_state(state, F.col(_AGE)).alias(name) for name, state in states.items() if name in long]
+    return fine.unionByName(blocks.select(*keys, *folded), allowMissingColumns=True)
 
-    A list to look into: a power for each row is slow in the JVM.
-    """
-    return [floor(FIXED_POINT * 2.0 ** (-age / half_life_days) + 0.5) for age in range(days)]
+
+def _values(table: Table, columns: Sequence[Windowed], states: _States) -> list[Column]:
+    """Aggregates of the states of a key's tiles."""
+
+    def merged(column: Windowed) -> list[Column]:
+        names = [_name(column, n) for n in range(len(states_of(table, column)))]
+        return [states[name].merge(F.col(name)) for name in names]
+
+    return [value_of(column, merged(column)).alias(column.name) for column in columns]
 
 
 def _distinct(aged: DataFrame, keys: list[str], partial: Partial, columns: Sequence[Windowed]) -> DataFrame:
@@ -172,11 +175,7 @@ def _union(sets: Column) -> Column:
     return F.array_distinct(F.flatten(F.collect_list(sets)))
 
 
-def _partials_of(table: Table, columns: Iterable[Windowed]) -> list[Partial]:
-    return [partial for column in columns for partial in partials_of(table, column)]
-
-
-def _by_partial(table: Table, columns: Iterable[Windowed]) -> dict[Partial, list[Windowed]]:
+def _by_partial(table: Table, columns: Sequence[Windowed]) -> dict[Partial, list[Windowed]]:
     found: dict[Partial, list[Windowed]] = {}
     for column in columns:
         found.setdefault(partials_of(table, column)[0], []).append(column)

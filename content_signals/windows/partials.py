@@ -90,6 +90,12 @@ class Partial:
             return F.when(F.count(values) > 0, F.theta_union_agg(values, self._log2_entries))
         return F.min(values) if self.kind == "min" else F.max(values)
 
+    def merge_two(self, one: Column, other: Column) -> Column:
+        """Two sketches to one."""
+        if self.kind == "hll":
+            return F.hll_union(one, other)
+        return F.theta_union(one, other, self._log2_entries)
+
     @property
     def _log2_entries(self) -> int:
         return self.exact_to.bit_length() - 1

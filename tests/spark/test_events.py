@@ -495,8 +495,34 @@ def test_engagement_equals_the_recompute(context, spark, landing, events, new_ru
     assert con.execute("SELECT count(*) FROM track_engagement_v1 WHERE skip_ratio_1d IS NULL").fetchall() > [(10,)]
     monkeypatch.setattr("content_signals.pipeline.extract.FEW_KEYS", 50)
     monkeypatch.setattr("content_signals.lake.ranges.ROWS_PER_FILE", 40)
-    one_day = rebuild(new_run(context), spark, {"track_engagement_v1": days[-3:-2]})
+    one_day = rebuild(new_run(context), spark, {"track_engagement_v1": days[-1:]})
     assert one_day.exit_code == 0
-    assert one_file_a_track(context.lake.of(context.catalog.table("track_engagement")), days[-3]) >= 3
+    assert one_file_a_track(context.lake.of(context.catalog.table("track_engagement")), days[-1]) >= 3
     again = lake_rows(context.lake.of(context.catalog.table("track_engagement")).path)
     assert assert_same_rows(con, again, "track_engagement_v1", event_oracle.ENGAGEMENT_KEY) > 1000
+
+
+def test_a_corrected_day_reaches_a_long_window_through_its_block(context, spark, landing, events, new_run):
+    days = [DAY + timedelta(days=n) for n in (0, 10, 40, 200)]
+    table = context.catalog.table("track_engagement")
+
+    def check() -> int:
+        con = duckdb.connect()
+        event_oracle.load(con, landing, days)
+        found = lake_rows(context.lake.of(table).path)
+        wanted = f"SELECT * FROM track_engagement_v1 WHERE ds = DATE '{days[-1]}'"
+        return assert_same_rows(con, found, wanted, event_oracle.ENGAGEMENT_KEY)
+
+    generate_events(landing, rows=2000, days=days, seed=5, format="jsonl", tracks=100)
+    events(*days)
+    assert rebuild(context, spark, {table.table: days[-1:]}).exit_code == 0
+    assert check() > 50
+    coarse = Snapshot(context.lake.coarse_tiles(table))
+    assert len(coarse.days) == 2
+    before = {day: coarse.fence(day) for day in coarse.days}
+    generate_events(landing, rows=500, days=days[1:2], seed=6, format="jsonl", tracks=100)
+    events(days[1], on=new_run(context))
+    assert rebuild(new_run(context), spark, {table.table: days[-1:]}).exit_code == 0
+    assert check() > 50
+    after = Snapshot(context.lake.coarse_tiles(table))
+    assert [after.fence(day) == fence for day, fence in before.items()] == [False, True]

@@ -139,7 +139,7 @@ def test_the_job_looks_after_everything_that_belongs_to_a_table(tmp_path):
     lake, popularity = Lake(settings.lake), catalog().table("track_popularity")
     source = catalog().source("playlist_positions")
     tables = [lake.of(source), lake.quarantine(source), lake.of(popularity), lake.tiles(popularity)]
-    tables.append(lake.of(popularity).history)
+    tables += [lake.coarse_tiles(popularity), lake.of(popularity).history]
     orphans = []
     for table in tables:
         promoted(table, MONDAY, ROWS, files=2)
