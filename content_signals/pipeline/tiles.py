@@ -60,7 +60,8 @@ def current_tiles(
     blocks = _blocks(table, days, wanted)
     lake_table = context.lake.coarse_tiles(table)
     coarse = Snapshot(lake_table) if blocks else None
-    stale = [block for block, of in blocks.items() if coarse and not _is_current(coarse, block, _together(of), ())]
+    columns = [partial.name for partial in coarse_partials(table)]
+    stale = [b for b, of in blocks.items() if coarse and not _is_current(coarse, b, _together(of), columns)]
     of_blocks = {day for of in blocks.values() for day in of}
     of_stale = {day for block in stale for day in blocks[block]}
     fine = {day: inputs for day, inputs in wanted.items() if day not in of_blocks - of_stale}

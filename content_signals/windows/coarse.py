@@ -18,8 +18,7 @@ from content_signals.windows.states import State
 
 BLOCK_DAYS = 32
 LONG_DAYS = 2 * BLOCK_DAYS  # a window up to here reads a day's tiles by themselves
-DAYS = "days"
-_AT = "at"
+_AT, _VALUE = "at", "value"
 _EPOCH = date(1970, 1, 1)
 
 
@@ -51,25 +50,29 @@ def first_fine_day(table: Table, first: date) -> date:
 
 
 def coarsen(table: Table, tiles: DataFrame) -> DataFrame:
-    """Tiles of whole blocks to `ds`, the block's first day; the keys; `days`, with the place in the block and partials.
+    """Tiles of whole blocks to `ds`, the block's first day; the keys; and of each partial the days that have it.
 
-    Days without any of the partials leave no trace, and keys with no other days no row.
+    A partial is an array of (place in the block, value), in order of the days; null where no day has it.
     """
     names = [partial.name for partial in coarse_partials(table)]
     at = F.pmod(F.unix_date(DAY), F.lit(BLOCK_DAYS))
-    kept = tiles.dropna(how="all", subset=names).select(
-        F.date_sub(DAY, at).alias(DAY), *table.keys, F.struct(at.alias(_AT), *names).alias("_day")
-    )
-    return kept.groupBy(DAY, *table.keys).agg(F.sort_array(F.collect_list("_day")).alias(DAYS))
+    days = {n: F.when(F.col(n).isNotNull(), F.struct(at.alias(_AT), F.col(n).alias(_VALUE))).alias(n) for n in names}
+    kept = tiles.dropna(how="all", subset=names).select(F.date_sub(DAY, at).alias(DAY), *table.keys, *days.values())
+    return kept.groupBy(DAY, *table.keys).agg(*[_array(name) for name in names])
+
+
+def _array(name: str) -> Column:
+    days = F.sort_array(F.collect_list(name))
+    return F.when(F.size(days) > 0, days).alias(name)
 
 
 def block_state(state: State, age_of_block: Column) -> Column:
     """What the days of a block say together, the block's first day being so many days old."""
 
     def of_day(day: Column) -> Column:
-        return state.of_day(day.getField(state.partial.name), age_of_block - day.getField(_AT))
+        return state.of_day(day.getField(_VALUE), age_of_block - day.getField(_AT))
 
-    said = F.filter(F.transform(DAYS, of_day), lambda one: one.isNotNull())
+    said = F.filter(F.transform(state.partial.name, of_day), lambda one: one.isNotNull())
     return F.when(F.size(said) > 0, state.fold(said))
 
 
