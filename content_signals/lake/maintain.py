@@ -14,9 +14,12 @@ from content_signals.errors import Temporary
 from content_signals.lake.history import append_history
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.stage import StagedFile
 
 # A run may hold staged, not yet promoted files this long; vacuum must not take them for orphans.
 MIN_RETENTION_HOURS = 24
+# Days of larger files stay as they were laid out: put together, the ranges of keys their files hold would overlap.
+SMALL_FILE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Upkeep:
 
 
 def maintain(table: LakeTable, *, before: date, retention_hours: int) -> Upkeep | None:
-    """Compact days before `before` that lie in more than one file, and vacuum. None when there is no table.
+    """Compact days before `before` that lie in several small files, and vacuum. None when there is no table.
 
     Orphans are collected too: stages that were rejected or abandoned are in no version of the table.
 
@@ -42,11 +45,15 @@ def maintain(table: LakeTable, *, before: date, retention_hours: int) -> Upkeep 
     for day in snapshot.days:  # before vacuum could take what a promote, killed between its two commits, left to do
         if stage := snapshot.stage(day):
             append_history(table, stage)
-    days = [day for day, files in snapshot.files_by_day.items() if day < before and len(files) > 1]
+    days = [day for day, files in snapshot.files_by_day.items() if day < before and _are_small(files)]
     _compact(table, snapshot.delta, days)
     delta = DeltaTable(table.path)
     removed = delta.vacuum(retention_hours, dry_run=False, full=True, enforce_retention_duration=False)
     return Upkeep(table.name, len(days), len(removed))
+
+
+def _are_small(files: Sequence[StagedFile]) -> bool:
+    return len(files) > 1 and sum(file.size for file in files) < SMALL_FILE_BYTES * len(files)
 
 
 def _compact(table: LakeTable, delta: DeltaTable, days: Sequence[date]) -> None:

@@ -67,6 +67,13 @@ def test_closed_days_are_compacted_and_say_what_they_said(table):
     assert rows_of(table) == [("2020-03-02", "d", 4), *before[3:]]
 
 
+def test_a_day_of_large_files_stays_as_it_was_laid_out(table, monkeypatch):
+    promoted(table, MONDAY, ROWS, files=3)
+    monkeypatch.setattr(upkeep, "SMALL_FILE_BYTES", 100)
+    assert maintain(table, before=TUESDAY, retention_hours=WEEK).days_compacted == 0
+    assert len(Snapshot(table).files()) == 3
+
+
 def test_a_day_in_one_file_is_left_alone(table):
     stage = promoted(table, MONDAY, ROWS)
     assert maintain(table, before=TUESDAY, retention_hours=WEEK).days_compacted == 0
