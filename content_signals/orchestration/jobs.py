@@ -228,7 +228,7 @@ def spark_job(
         application_args=[*arguments, "--run-id", RUN_ID],
         conn_id=SPARK_CONNECTION,
         spark_binary=paths.spark_submit,
-        properties_file=str(paths.spark_conf),
+        properties_file=str(paths.spark_conf_of(arguments[1])),
         env_vars=paths.variables(),
         folder=str(paths.root),
         pool=SPARK_POOL,

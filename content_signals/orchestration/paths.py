@@ -16,7 +16,8 @@ class JobPaths:
     Attributes:
         root: folder of `jobs/` and `conf/`; jobs start here, since `conf/spark.conf` names files relative to it.
         environment: the jobs' virtual environment.
-        spark_conf: the properties file of every Spark job.
+        spark_conf: the properties file of Spark jobs. A file beside it named for a table or source, as in
+            `spark-track_engagement_v1.conf`, takes its place for the jobs of that one.
     """
 
     root: Path
@@ -41,6 +42,11 @@ class JobPaths:
     def script(self, job: str) -> str:
         """The entry point of a job."""
         return str(self.root / "jobs" / f"{job}.py")
+
+    def spark_conf_of(self, name: str) -> Path:
+        """The properties file for a table or source."""
+        own = self.spark_conf.with_name(f"{self.spark_conf.stem}-{name}{self.spark_conf.suffix}")
+        return own if own.exists() else self.spark_conf
 
     def variables(self) -> dict[str, str]:
         """What a job's environment needs beside what it inherits from Airflow.

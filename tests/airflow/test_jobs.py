@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
-from content_signals.orchestration.jobs import JobReport, PythonJob, end_process, read_master
+from content_signals.orchestration.jobs import JobReport, PythonJob, end_process, for_day, read_master, spark_job
 from content_signals.orchestration.paths import job_paths
 
 PARENT = """
@@ -54,6 +55,16 @@ def test_master_of_a_properties_file(tmp_path: Path, text: str, master: str) -> 
     file = tmp_path / "spark.conf"
     file.write_text(text)
     assert read_master(file) == master
+
+
+def test_a_table_may_have_spark_properties_of_its_own(tmp_path: Path) -> None:
+    shared, own = tmp_path / "spark.conf", tmp_path / "spark-plays_v1.conf"
+    paths = job_paths({"CONTENT_SIGNALS_SPARK_CONF": str(shared)})
+    assert paths.spark_conf_of("plays_v1") == shared
+    own.write_text("spark.driver.memory 8g\n")
+    assert (paths.spark_conf_of("plays_v1"), paths.spark_conf_of("plays_v2")) == (own, shared)
+    task = spark_job("extract_signals", for_day("--table", "plays_v1"), paths, execution_timeout=timedelta(hours=1))
+    assert task.properties_file == str(own)
 
 
 def test_paths_can_be_named_by_the_environment(tmp_path: Path) -> None:
