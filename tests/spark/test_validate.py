@@ -19,7 +19,8 @@ from content_signals.pipeline.extract import extract
 from content_signals.pipeline.ingest import ingest
 from content_signals.pipeline.promotion import promote_days
 from content_signals.pipeline.validate import validate
-from content_signals.quality.suite import FOLDER
+from content_signals.quality.scan import Scanner
+from content_signals.quality.suite import FOLDER, read_suite
 from tests.landing import write_catalogue
 
 DAY = date(2020, 3, 1)
@@ -106,6 +107,21 @@ def test_the_result_is_a_standard_one(context, spark, changes, staged):
     record = read_json(f"{context.lake.of(changes).run_folder(DAY, stage.run_id)}/validation_result.json")
     result = expectationSuiteValidationResultSchema.load(record)
     assert (result["success"], result["statistics"]["unsuccessful_expectations"]) == (False, 2)
+
+
+def test_an_estimate_may_exceed_what_it_estimates(spark):
+    """Up to 4,096 listeners are counted, each of whom has played it; above, they are an estimate."""
+    suite = read_suite("track_engagement_v1")
+    pairs = [one for one in suite["expectations"] if one["kwargs"].get("column_B", "").startswith("listeners_")]
+    pairs = [one for one in pairs if one["kwargs"]["column_A"].startswith("plays_")]
+    assert len(pairs) == 3
+    scanner = Scanner({**suite, "expectations": pairs})
+    rows = [(5345, 5384), (9000, 4096), (10, 10), (7, None)]
+    names = [f"{name}_{days}d" for days in (1, 7, 28) for name in ("plays", "listeners")]
+    ddl = ", ".join(f"{name} bigint" for name in names)
+    assert scanner.run(spark.createDataFrame([row * 3 for row in rows], ddl)).success
+    broken = scanner.run(spark.createDataFrame([row * 3 for row in [*rows, (4095, 4096)]], ddl))
+    assert broken.statistics["unsuccessful_expectations"] == 3
 
 
 def test_nothing_staged(context, spark, changes):
