@@ -19,7 +19,7 @@ from content_signals.lake.stage import StagedFile
 # A run may hold staged, not yet promoted files this long; vacuum must not take them for orphans.
 MIN_RETENTION_HOURS = 24
 # Days of larger files stay as they were laid out: put together, the ranges of keys their files hold would overlap.
-SMALL_FILE_BYTES = 64 << 20
+SMALL_FILE_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from content_signals.contract import DAY
 
 # 100 to 250 MB of most tables: few files to list, and one is sorted in memory.
 ROWS_PER_FILE = 2_500_000
+FEWEST_ROWS = ROWS_PER_FILE // 10
 # A column of a frame that is laid out: which partition a row lies in.
 PLACE = "_place"
 _SAMPLE = 20_000
@@ -28,8 +29,7 @@ class Ranges:
         bounds: the first key of every range but the first.
     """
 
-    first: date
-    last: date
+    days: tuple[date, ...]
     key: str
     bounds: tuple[str | int, ...]
 
@@ -40,8 +40,8 @@ class Ranges:
 
     @property
     def partitions(self) -> int:
-        """Partitions in all; those of a day without rows are empty."""
-        return ((self.last - self.first).days + 1) * self.each_day
+        """Partitions in all."""
+        return len(self.days) * self.each_day
 
     def lay_out(self, frame: DataFrame) -> DataFrame:
         """The frame with each row in its partition, which `_place` names.
@@ -51,7 +51,8 @@ class Ranges:
         number = F.lit(0)
         for bound in self.bounds:
             number += F.coalesce((F.col(self.key) >= F.lit(bound)).cast("int"), F.lit(0))
-        place = F.datediff(DAY, F.lit(self.first)) * self.each_day + number
+        day = F.array_position(F.lit(list(self.days)), F.col(DAY)).cast("int") - 1  # days may lie far apart
+        place = day * self.each_day + number
         return frame.withColumn(PLACE, place).repartitionById(self.partitions, PLACE)
 
 
@@ -63,11 +64,12 @@ def ranges_of(days: Sequence[date], key: str, sample: Sequence[str | int], rows:
         rows: of the largest day.
         tasks: how many partitions in all shall be there at least, for the workers to share.
     """
-    each_day = max(ceil(rows / ROWS_PER_FILE), ceil(tasks / len(days)), 1)
+    for_workers = min(ceil(tasks / len(days)), ceil(rows / FEWEST_ROWS))  # no crumbs, however many workers there are
+    each_day = max(ceil(rows / ROWS_PER_FILE), for_workers, 1)
     ordered = sorted(sample)
     bounds = {ordered[len(ordered) * n // each_day] for n in range(1, each_day)} if ordered else set()
     # Nothing lies below the smallest key: as a bound it would make an empty range.
-    return Ranges(min(days), max(days), key, tuple(sorted(bounds - set(ordered[:1]))))
+    return Ranges(tuple(sorted(days)), key, tuple(sorted(bounds - set(ordered[:1]))))
 
 
 def sample_share(rows: int) -> float:
@@ -78,7 +80,7 @@ def sample_share(rows: int) -> float:
 def sample_of_keys(frame: DataFrame, key: str, rows: int) -> tuple[list[str | int], int]:
     """Some of the different keys of a frame of so many rows, the same whenever they are drawn; and how many there are.
 
-    The number is an estimate, of a standard error of 1 % at least.
+    The number is an estimate: its relative standard error is 1 / sqrt(keys drawn), 1 % at best.
     """
     every = max(1, rows // _SAMPLE)
     drawn = frame.where(F.pmod(F.xxhash64(key), F.lit(every)) == 0).select(key).distinct()

@@ -34,6 +34,7 @@ _SET_ASIDE = f"{_WHY} struct<raw: string, reason: string, {BLOCK}: bigint, {MARK
 _PLACES = f"{DAY} date, {BLOCK} bigint, _first_mark bigint, _lines_before bigint, file string"
 _ISO = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 
+_LONGEST_DRAWN = 10_000
 _DRAWN_BYTES = 4_000_000  # of all text files together, as they lie on disk
 
 _Place = tuple[date, int, int, int, str]
@@ -131,7 +132,7 @@ def _rows(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Dat
 def _told_apart(source: Source, rows: DataFrame, raw: Column) -> DataFrame:
     """A malformed row keeps nothing but why it is one, and gets a key that no other row of its day has.
 
-    Its mark is the key, so that a file of nothing but malformed rows is spread over the workers too.
+    Its mark is the key.
     """
     bad = F.col("_reason").isNotNull()
     why = F.struct(raw.alias("raw"), F.col("_reason").alias("reason"), BLOCK, MARK)
@@ -157,13 +158,15 @@ def _count_lines(spark: SparkSession, files: Mapping[date, str]) -> tuple[dict[d
     if not files:
         return lines, places, drawn
     every = max(1, sum(map(size_of, files.values())) // _DRAWN_BYTES)
+    # A line may be the whole of a damaged file: it shall not come to the driver.
+    is_drawn = (F.pmod(MARK, F.lit(every)) == 0) & (F.length(RAW) < _LONGEST_DRAWN)
     counted = (
         read_lines(spark, files)
         .groupBy(DAY, BLOCK)
         .agg(
             F.count(F.lit(1)).alias("lines"),
             F.min(MARK).alias("mark"),
-            F.collect_list(F.when(F.pmod(MARK, F.lit(every)) == 0, F.col(RAW))).alias("drawn"),
+            F.collect_list(F.when(is_drawn, F.col(RAW))).alias("drawn"),
         )
         .orderBy(DAY, BLOCK)
         .collect()  # one row per file and block: as many as there are tasks

@@ -65,18 +65,18 @@ def current_tiles(
     of_blocks = {day for of in blocks.values() for day in of}
     of_stale = {day for block in stale for day in blocks[block]}
     fine = {day: inputs for day, inputs in wanted.items() if day not in of_blocks - of_stale}
-    tiles = _fine(context, spark, table, fine, snapshots, scratch)
+    tiles, found = _fine(context, spark, table, fine, snapshots, scratch)
     if coarse is None or (scratch and len(stale) == len(blocks)):
         return Tiles(tiles)
     if scratch:
         return Tiles(tiles, read_days(spark, coarse, set(blocks) - set(stale)))
     if stale:
         context.say(f"{lake_table.name}: making {len(stale)} of {len(blocks)} blocks of days")
-        inputs = {block: _together(blocks[block]) for block in stale}
-        rows = coarsen(table, read_days(spark, Snapshot(context.lake.tiles(table)), of_stale))
-        coarse = _kept(context, lake_table, rows, inputs, table)
-    reached = {day for day in fine if day not in of_blocks}
-    return Tiles(read_days(spark, Snapshot(context.lake.tiles(table)), reached), read_days(spark, coarse, blocks))
+        rows = coarsen(table, read_days(spark, found, of_stale))
+        inputs = {block: _together(of) for block, of in blocks.items()}
+        coarse = _kept(context, lake_table, rows, stale, inputs, table, columns)
+    # From the version that was looked at: a rival may have made a day again meanwhile, from other inputs.
+    return Tiles(read_days(spark, found, set(fine) - of_blocks), read_days(spark, coarse, blocks))
 
 
 def _fine(
@@ -86,29 +86,38 @@ def _fine(
     wanted: Mapping[date, Inputs],
     snapshots: Snapshots,
     scratch: Lake | None,
-) -> DataFrame:
-    kept = context.lake.tiles(table)
+) -> tuple[DataFrame, Snapshot]:
+    """Tiles of single days, and the version of the table they are in; what is made in `scratch` is in none."""
+    kept, columns = context.lake.tiles(table), partial_columns(table)
     snapshot = Snapshot(kept)
-    outdated = [day for day, inputs in wanted.items() if not _is_current(snapshot, day, inputs, partial_columns(table))]
+    outdated = [day for day, inputs in wanted.items() if not _is_current(snapshot, day, inputs, columns)]
     if outdated:
         context.say(f"{table.tiles}: making {len(outdated)} of {len(wanted)} days")
         rows = tile(table, _rows(spark, table, outdated, wanted, snapshots))
         if scratch:
             target = scratch.tiles(table)
             stages = write_stage(target, rows, outdated, context.run, wanted, table.keys)
-            return _with_staged(spark, snapshot.files(set(wanted) - set(outdated)), target, stages)
-        snapshot = _kept(context, kept, rows, {day: wanted[day] for day in outdated}, table)
-    return read_days(spark, snapshot, wanted)
+            return _with_staged(spark, snapshot.files(set(wanted) - set(outdated)), target, stages), snapshot
+        snapshot = _kept(context, kept, rows, outdated, wanted, table, columns)
+    return read_days(spark, snapshot, wanted), snapshot
 
 
-def _kept(context: Context, kept: LakeTable, rows: DataFrame, inputs: Mapping[date, Inputs], table: Table) -> Snapshot:
-    """Stage and promote what was made, and see that it is what is there now."""
-    for stage in write_stage(kept, rows, list(inputs), context.run, inputs, table.keys):
+def _kept(
+    context: Context,
+    kept: LakeTable,
+    rows: DataFrame,
+    made: Sequence[date],
+    wanted: Mapping[date, Inputs],
+    table: Table,
+    columns: Collection[str],
+) -> Snapshot:
+    """Stage and promote what was made; the version in which all that is wanted is as it is wanted."""
+    for stage in write_stage(kept, rows, made, context.run, wanted, table.keys):
         with suppress(Superseded):  # a newer run has made the same meanwhile
             promote(kept, stage, stage.files)
     snapshot = Snapshot(kept)
-    for day, made_from in inputs.items():
-        if not _is_current(snapshot, day, made_from, ()):
+    for day, made_from in wanted.items():
+        if not _is_current(snapshot, day, made_from, columns):
             raise Temporary(
                 f"{kept.name} {day}: another run has made it from other inputs meanwhile",
                 state="nothing was staged",

@@ -446,7 +446,7 @@ def test_in_a_range_the_other_days_go_on(context, landing, events):
 
 
 def test_the_input_is_read_once_and_moved_once(landing, source, spark, capsys):
-    ranges = Ranges(DAYS[0], DAYS[-1], "track_id", ("M",))
+    ranges = Ranges(tuple(DAYS), "track_id", ("M",))
     for file_format in ("jsonl", "parquet"):
         made = generate_events(landing, rows=100, days=DAYS, seed=1, format=file_format)
         paths = {day: str(path) for day, path in made.paths.items()}

@@ -16,13 +16,13 @@ DAY, LAST = date(2024, 2, 28), date(2024, 3, 1)
 def test_each_range_holds_as_many_rows() -> None:
     keys = [f"{n:05}" for n in range(10_000)]
     ranges = ranges_of([LAST, DAY], "key", keys[::-1], 4 * ROWS_PER_FILE, 2)
-    assert (ranges.first, ranges.last, ranges.each_day, ranges.partitions) == (DAY, LAST, 4, 12)
+    assert (ranges.days, ranges.each_day, ranges.partitions) == ((DAY, LAST), 4, 8)
     assert Counter(bisect_right(ranges.bounds, key) for key in keys) == dict.fromkeys(range(4), 2500)
 
 
 @pytest.mark.parametrize(
     ("rows", "tasks", "parts"),
-    [(1, 1, 1), (ROWS_PER_FILE, 1, 1), (ROWS_PER_FILE + 1, 1, 2), (1, 4, 4), (3 * ROWS_PER_FILE, 4, 4)],
+    [(1, 4, 1), (ROWS_PER_FILE, 1, 1), (ROWS_PER_FILE + 1, 1, 2), (ROWS_PER_FILE, 4, 4), (ROWS_PER_FILE, 200, 10)],
 )
 def test_a_day_has_a_part_for_so_many_rows_and_the_workers_have_enough(rows: int, tasks: int, parts: int) -> None:
     assert ranges_of([DAY], "key", list(range(100)), rows, tasks).each_day == parts
