@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from content_signals.catalog import Catalog
 from content_signals.errors import UnknownName
-from content_signals.features.views import time_to_live
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
@@ -40,6 +39,8 @@ def online(
     Raises:
         UnknownName: for a service that is not registered.
     """
+    from content_signals.features.views import time_to_live  # Feast takes seconds to import
+
     found = _service(store, service)
     join_key = _join_key(store, found)
     response = store.get_online_features(
