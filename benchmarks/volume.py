@@ -12,14 +12,11 @@ import argparse
 import json
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -31,7 +28,7 @@ from content_signals.local.events import generate_events
 from content_signals.local.job_process import JobFailed, job_command, job_environment
 from content_signals.local.services import running
 from content_signals.settings import PROJECT, Settings
-from tools.peak_memory import used_mib
+from tools.peak_memory import Peak
 
 SOURCE, TABLE = "play_events_v1", "track_engagement_v1"
 DAYS = [date(2026, 3, 1) + timedelta(days=n) for n in range(28)]
@@ -48,26 +45,11 @@ class Steps:
 
     def run(self, name: str, rows: int, work: Callable[[], Any]) -> Any:
         """Time a step; `rows` are those it is about."""
-        before = peak = used_mib()
-        ended = threading.Event()
-
-        def sample() -> None:
-            nonlocal peak
-            while not ended.wait(0.2):
-                peak = max(peak, used_mib())
-
-        sampler = threading.Thread(target=sample)
-        sampler.start()
-        start = time.monotonic()
-        try:
+        with Peak() as peak:
             result = work()
-        finally:
-            seconds = time.monotonic() - start
-            ended.set()
-            sampler.join()
-        peak -= before
-        self.took.append({"step": name, "seconds": round(seconds, 1), "rows": rows, "peak_mib": round(peak)})
-        print(json.dumps(self.took[-1]), flush=True)
+        took = {"step": name, "seconds": round(peak.seconds, 1), "rows": rows, "peak_mib": round(peak.mib)}
+        self.took.append(took)
+        print(json.dumps(took), flush=True)
         return result
 
     def job(self, job: str, *arguments: str) -> dict[str, Any]:
@@ -86,15 +68,31 @@ class Steps:
 
     def read(self) -> None:
         """One key's features, by the command a user types."""
-        table = Snapshot(Lake(self.settings.lake).of(catalog().table(TABLE)))
-        file = table.files([DAYS[-1]])[0]
-        key = pq.ParquetFile(file).read_row_group(0, columns=["track_id"])["track_id"][0].as_py()
+        key = self._files(TABLE)[0][0]
         command = [str(Path(sys.executable).parent / "content-signals"), "features", "get", "track_engagement"]
         command += ["--keys", key, "--as-of", f"{DAYS[-1] + timedelta(days=1)}T01:00:00Z"]
         done = subprocess.run(
             command, cwd=PROJECT, env=job_environment(self.settings), capture_output=True, text=True, check=True
         )
         print(done.stdout)
+
+    def look_up(self) -> None:
+        """How many files of the last day a reader opens for one track, by the statistics of the commit."""
+        for name in (SOURCE, TABLE):
+            files = self._files(name)
+            key = files[len(files) // 2][0]
+            opened = sum(first <= key <= last for first, last, _ in files)
+            sizes = ", ".join(f"{size / 1e6:.0f}" for *_, size in files)
+            print(f"{name} {DAYS[-1]}: {len(files)} files of {sizes} MB; one track: {opened} opened")
+
+    def _files(self, name: str) -> list[tuple[str, str, int]]:
+        """First track, last track and bytes of each file of the last day."""
+        delta = Snapshot(Lake(self.settings.lake).of(catalog().any(name))).delta
+        assert delta
+        adds = delta.get_add_actions(flatten=True)
+        columns = ("partition.ds", "min.track_id", "max.track_id", "size_bytes")
+        rows = zip(*(adds.column(column).to_pylist() for column in columns), strict=True)
+        return sorted(values for day, *values in rows if str(day) == str(DAYS[-1]))
 
 
 def run(rows: int, folder: Path, *, even: bool, publish: bool) -> dict[str, Any]:
@@ -118,6 +116,7 @@ def run(rows: int, folder: Path, *, even: bool, publish: bool) -> dict[str, Any]
     signals = steps.run("extract the day again", rows, lambda: steps.job("extract_signals", *of_day))["rows_out"]
     steps.run("validate", signals, lambda: steps.job("validate_signals", *of_day))
     steps.run("promote", signals, lambda: steps.job("promote_signals", *of_day))
+    steps.look_up()
     if publish:
         with running(settings, airflow=False, features=False):
             steps.run("publish", signals, lambda: steps.job("publish_features", *of_day))

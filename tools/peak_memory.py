@@ -22,24 +22,33 @@ def used_mib() -> float:
     return (values["MemTotal"] - values["MemAvailable"]) / 1024
 
 
+class Peak:
+    """Time and memory of a block: `seconds`, and `mib`, the most in use above the start."""
+
+    def __enter__(self) -> Peak:
+        self._before = self._most = used_mib()
+        self._ended = threading.Event()
+        self._sampler = threading.Thread(target=self._sample)
+        self._sampler.start()
+        self._started = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.monotonic() - self._started
+        self._ended.set()
+        self._sampler.join()
+        self.mib = self._most - self._before
+
+    def _sample(self) -> None:
+        while not self._ended.wait(0.1):
+            self._most = max(self._most, used_mib())
+
+
 def main() -> int:
     """Run the command; its exit code."""
-    before = peak = used_mib()
-    ended = threading.Event()
-
-    def sample() -> None:
-        nonlocal peak
-        while not ended.wait(0.1):
-            peak = max(peak, used_mib())
-
-    sampler = threading.Thread(target=sample)
-    sampler.start()
-    started = time.monotonic()
-    code = subprocess.run(sys.argv[1:], check=False).returncode
-    seconds = time.monotonic() - started
-    ended.set()
-    sampler.join()
-    print(f"{' '.join(sys.argv[1:])}: {seconds:.0f} s, at most {(peak - before) / 1024:.1f} GiB above the start")
+    with Peak() as peak:
+        code = subprocess.run(sys.argv[1:], check=False).returncode
+    print(f"{' '.join(sys.argv[1:])}: {peak.seconds:.0f} s, at most {peak.mib / 1024:.1f} GiB above the start")
     return code
 
 

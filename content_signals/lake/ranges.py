@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from math import ceil
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from content_signals.contract import DAY
@@ -86,8 +86,3 @@ def sample_of_keys(frame: DataFrame, key: str, rows: int) -> tuple[list[str | in
     drawn = frame.where(F.pmod(F.xxhash64(key), F.lit(every)) == 0).select(key).distinct()
     keys = [row[0] for row in drawn.collect()]
     return keys, len(keys) * every
-
-
-def workers(spark: SparkSession) -> int:
-    """Tasks that run at a time."""
-    return int(spark.sparkContext.defaultParallelism)

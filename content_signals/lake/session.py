@@ -43,6 +43,11 @@ def spark_session(name: str) -> SparkSession:
     return session
 
 
+def workers(session: SparkSession) -> int:
+    """Tasks that run at a time."""
+    return int(session.sparkContext.defaultParallelism)
+
+
 @contextmanager
 def sized_for(session: SparkSession, rows: int) -> Iterator[None]:
     """For few rows: one shuffle partition and no adaptive planning, for as long as the block lasts."""

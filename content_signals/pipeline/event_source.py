@@ -19,9 +19,9 @@ from pyspark.sql import functions as F
 from content_signals.contract import DAY, RUN_ID, Source
 from content_signals.lake.files import filesystem, size_of
 from content_signals.lake.layout import LakeTable, Run
-from content_signals.lake.ranges import PLACE, Ranges, ranges_of, sample_share, workers
+from content_signals.lake.ranges import PLACE, Ranges, ranges_of, sample_share
 from content_signals.lake.read import read_files
-from content_signals.lake.session import SMALL_ROWS, sized_for
+from content_signals.lake.session import SMALL_ROWS, sized_for, workers
 from content_signals.lake.stage import ASIDE, Stage, aside_files, stage_files
 from content_signals.pipeline.landing import LandingFile, check_not_empty, check_parquet
 from content_signals.pipeline.parsed import Parsed, family

@@ -14,8 +14,9 @@ from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, RUN_ID, Input, 
 from content_signals.errors import ContractError
 from content_signals.lake.history import stage_superseded
 from content_signals.lake.layout import Lake
-from content_signals.lake.ranges import PLACE, Ranges, ranges_of, sample_of_keys, workers
+from content_signals.lake.ranges import PLACE, Ranges, ranges_of, sample_of_keys
 from content_signals.lake.read import read_days, read_files
+from content_signals.lake.session import workers
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Inputs, Stage, stage_files, write_stage_record
 from content_signals.pipeline.context import Context, Outcome

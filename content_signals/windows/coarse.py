@@ -12,7 +12,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from content_signals.contract import DAY, Table, Windowed
-from content_signals.day import day_range
 from content_signals.windows.partials import Partial, partials_of
 from content_signals.windows.states import State
 
@@ -25,11 +24,6 @@ _EPOCH = date(1970, 1, 1)
 def block_of(day: date) -> date:
     """First day of the block a day lies in: blocks follow each other from 1970-01-01 on."""
     return day - timedelta(days=(day - _EPOCH).days % BLOCK_DAYS)
-
-
-def days_of_block(block: date) -> list[date]:
-    """The days of the block that begins on a day."""
-    return day_range(block, block + timedelta(days=BLOCK_DAYS - 1))
 
 
 def is_long(column: Windowed) -> bool:

@@ -12,8 +12,6 @@ from pyspark.sql import functions as F
 from content_signals.contract import Table, Windowed
 from content_signals.windows.partials import FIXED_POINT, Partial, partials_of
 
-Get = Callable[[Partial], Column]
-
 
 @dataclass(frozen=True)
 class State:
@@ -96,7 +94,7 @@ def _weights(half_life_days: float, days: int) -> list[int]:
 
 
 def _added(values: Column) -> Column:
-    # The first value gives the type: an int, a long or a decimal.
+    # The first value gives the type, which adding keeps: a long, or a decimal of 38 digits.
     return _folded(values, lambda one, other: one + other)
 
 

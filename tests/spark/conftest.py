@@ -20,6 +20,13 @@ def spark():
 
 
 @pytest.fixture
+def uncached(spark):
+    """What a test caches goes with it."""
+    yield
+    spark.catalog.clearCache()
+
+
+@pytest.fixture
 def context(tmp_path):
     """A context with a landing folder and a lake of its own."""
     from content_signals.catalog import catalog

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pyarrow as pa
@@ -29,13 +28,7 @@ from tests.window_oracle import (
     window,
 )
 
-pytestmark = pytest.mark.spark
-
-
-@pytest.fixture(autouse=True)
-def uncache(spark: SparkSession) -> Iterator[None]:
-    yield
-    spark.catalog.clearCache()
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("uncached")]
 
 
 def long_columns() -> list[Windowed]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from functools import reduce
 from math import sqrt
@@ -38,16 +38,10 @@ from tests.window_oracle import (
     window,
 )
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("uncached")]
 
 
 # --- the whole engine on random events
-
-
-@pytest.fixture(autouse=True)
-def uncache(spark: SparkSession) -> Iterator[None]:
-    yield
-    spark.catalog.clearCache()
 
 
 @pytest.mark.parametrize(("table", "seed"), [(TABLE, 1), (FEW, 2), (FEW, 3)], ids=["all", "few", "few again"])
