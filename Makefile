@@ -5,7 +5,7 @@ AIRFLOW := .venv/airflow/bin
 UV_COMPILE := .venv/tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up down test test-unit test-spark test-airflow test-e2e test-quick lint bench-extract bench-smoke lock clean
+.PHONY: help setup setup-test demo up down test test-unit test-services test-spark test-airflow test-e2e test-quick lint bench-extract bench-smoke lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,16 +25,20 @@ up: setup ## start the Airflow UI, the online store and the feature server
 down: ## stop what `make up` started
 	@if [ -x $(JOBS)/content-signals ]; then $(JOBS)/content-signals down; else echo "nothing is set up here"; fi
 
-# One after the other, cheapest first, whatever -j says. The Spark tests run in two processes, a session each: small
-# queries keep one core busy.
+# One after the other, cheapest first, whatever -j says. Unit and Spark tests run in two processes, the latter a session
+# each: small queries keep one core busy.
 test: setup-test ## set up, then run every test
-	$(JOBS)/python -m pytest tests/unit
+	$(JOBS)/python -m pytest tests/unit -n 2
+	$(JOBS)/python -m pytest tests/services
 	$(AIRFLOW)/python -m pytest tests/airflow
 	$(JOBS)/python -m pytest tests/spark -n 2 --dist loadfile
 	$(JOBS)/python -m pytest tests/e2e
 
 test-unit: setup-test ## the tests that need neither a JVM nor Airflow
-	$(JOBS)/python -m pytest tests/unit
+	$(JOBS)/python -m pytest tests/unit -n 2
+
+test-services: setup-test ## the tests that start processes and an online store
+	$(JOBS)/python -m pytest tests/services
 
 test-spark: setup-test ## the tests that start Spark
 	$(JOBS)/python -m pytest tests/spark -n 2 --dist loadfile
@@ -46,7 +50,8 @@ test-e2e: setup-test ## the tests that run the whole path
 	$(JOBS)/python -m pytest tests/e2e
 
 test-quick: lint ## lint, unit tests and the quick tests of the DAGs, in under two minutes
-	$(JOBS)/python -m pytest tests/unit
+	$(JOBS)/python -m pytest tests/unit -n 2
+	$(JOBS)/python -m pytest tests/services
 	$(AIRFLOW)/python -m pytest tests/airflow -m "not slow"
 
 lint: setup-test ## style, types and import directions

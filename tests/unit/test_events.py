@@ -42,7 +42,7 @@ def small(folder: Path, seed: int = 7, **change: object) -> GeneratedEvents:
 
 def read(events: GeneratedEvents) -> duckdb.DuckDBPyConnection:
     """A database with the rows of all Parquet files as `rows` and those that are right as `good`."""
-    db = duckdb.connect()
+    db = duckdb.connect(config={"threads": 1})  # less work than starting threads
     db.execute("SET TimeZone = 'UTC'")
     db.execute(f"""
         CREATE TABLE rows AS SELECT *, parse_filename(filename, true)::DATE AS day
@@ -103,10 +103,10 @@ def value(db: duckdb.DuckDBPyConnection, query: str) -> Any:
 
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_one_seed_one_folder(tmp_path: Path, file_format: str) -> None:
-    first, second = (small(tmp_path / name, format=file_format) for name in "ab")
+    first, second = (small(tmp_path / name, format=file_format, days=DAYS[:2]) for name in "ab")
     assert digest(first.folder) == digest(second.folder)
     assert (first.rows, first.duplicates, first.late) == (second.rows, second.duplicates, second.late)
-    other = small(tmp_path / "c", seed=8, format=file_format)
+    other = small(tmp_path / "c", seed=8, format=file_format, days=DAYS[:2])
     assert not set(digest(other.folder).values()) & set(digest(first.folder).values())
     assert other.artist_tracks == first.artist_tracks
 
@@ -155,7 +155,7 @@ def test_a_duplicate_differs_in_its_arrival_only(db: duckdb.DuckDBPyConnection) 
 def test_files_are_in_the_order_of_arrival_and_events_are_not(
     made: GeneratedEvents, db: duckdb.DuckDBPyConnection
 ) -> None:
-    for day in DAYS:
+    for day in DAYS[:2]:
         table = pq.read_table(made.paths[day], columns=["ingest_ts", "event_ts", "event_id"]).to_pydict()
         order = list(zip(table["ingest_ts"], table["event_id"], strict=True))
         assert order == sorted(order)
@@ -201,7 +201,7 @@ def test_one_artist_has_a_fifth_and_one_track_a_twentieth(made: GeneratedEvents,
 
 
 def test_tracks_and_users_are_zipf_like(tmp_path: Path) -> None:
-    db = read(small(tmp_path, rows=100_000, tracks=5000))
+    db = read(small(tmp_path, rows=100_000, tracks=5000, days=[FIRST]))
     for column, top, least, most in (("track_id", 50, 0.28, 0.38), ("user_id", 33, 0.1, 0.25)):
         counts = [n for (n,) in db.execute(f"SELECT count(*) n FROM good GROUP BY {column} ORDER BY n DESC").fetchall()]
         assert least < sum(counts[:top]) / sum(counts) < most, column
@@ -225,7 +225,7 @@ def test_draws_of_one_row_do_not_hang_together(db: duckdb.DuckDBPyConnection) ->
 
 
 def test_even_has_no_hot_track(tmp_path: Path) -> None:
-    events = small(tmp_path, even=True)
+    events = small(tmp_path, even=True, days=[FIRST])
     assert events.artist_tracks == ()
     counts = [n for (n,) in read(events).execute("SELECT count(*) FROM good GROUP BY track_id").fetchall()]
     assert len(counts) == 1000
@@ -253,7 +253,7 @@ def test_malformed_lines_are_wrong_in_turn(made_lines: GeneratedEvents) -> None:
 
 
 def test_lines_hold_the_events_of_the_parquet_files(made: GeneratedEvents, made_lines: GeneratedEvents) -> None:
-    for day in DAYS:
+    for day in DAYS[:2]:
         written = lines(made_lines, day)
         assert len(written) == made_lines.rows[day]
         good = [json.loads(line) for line in written if not fault(line)]

@@ -428,9 +428,9 @@ EXPECTED = """SELECT * FROM (VALUES
     (DATE '2020-03-01', 'a', 1, 0.5::DOUBLE), (DATE '2020-03-01', 'b', NULL, NULL)) v(ds, k, n, x)"""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def con() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect()
+    return duckdb.connect(config={"threads": 1})
 
 
 def arrow(con: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
