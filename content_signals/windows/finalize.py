@@ -40,18 +40,18 @@ def finalize(
         `ds`, keys and one column per windowed column, one row per target.
     """
     keys = [DAY, *table.keys]
+    many = days is not None and len(days) > 1
+    # A tile is sent to many days then: to where its key's other tiles are, before and not after.
+    tiles = tiles.repartition(*table.keys) if many else tiles
     sets = [c for c in table.windowed if _keeps_set(c)]
-    plain = [c for c in table.windowed if not _keeps_set(c)]
+    # Spark sorts the rows of an aggregate that merges sketches, and hashes those of one that does not.
+    sketches = [c for c in table.windowed if many and _keeps_sketch(c)]
+    plain = [c for c in table.windowed if c not in (*sets, *sketches)]
     if targets is None:
         result = _kept(table, tiles, coarse, _known(table, days), plain)
     else:
-        result = targets.select(*keys)
-        if plain:
-            horizon = max(c.days for c in plain)
-            states = _named(table, plain)
-            aged = _aged(table, tiles, targets, days, [s.partial for s in states.values()], horizon)
-            said = _said(table, aged, states, coarse, days or (), horizon)
-            result = result.join(said.groupBy(*keys).agg(*_values(table, plain, states)), on=keys, how="left")
+        result = _with(targets.select(*keys), table, tiles, targets, days, coarse, plain)
+    result = _with(result, table, tiles, targets, days, coarse, sketches)
     for partial, columns in _by_partial(table, sets).items():
         aged = _aged(table, tiles, targets, days, [partial], max(c.days for c in columns))
         result = result.join(_distinct(aged, keys, partial, columns), on=keys, how="left")
@@ -62,6 +62,30 @@ def finalize(
 
 def _keeps_set(column: Windowed) -> bool:
     return column.op == "distinct" and not column.exact_to
+
+
+def _keeps_sketch(column: Windowed) -> bool:
+    return column.op == "approx_distinct" or column.exact_to is not None
+
+
+def _with(
+    result: DataFrame,
+    table: Table,
+    tiles: DataFrame,
+    targets: DataFrame | None,
+    days: Sequence[date] | None,
+    coarse: DataFrame | None,
+    columns: Sequence[Windowed],
+) -> DataFrame:
+    """The result with some columns that are no sets, null where a window holds nothing."""
+    if not columns:
+        return result
+    keys = [DAY, *table.keys]
+    states = _named(table, columns)
+    horizon = max(c.days for c in columns)
+    aged = _aged(table, tiles, targets, days, [s.partial for s in states.values()], horizon)
+    said = _said(table, aged, states, coarse, days or (), horizon)
+    return result.join(said.groupBy(*keys).agg(*_values(table, columns, states)), on=keys, how="left")
 
 
 def _kept(
@@ -144,7 +168,9 @@ def _said(
     fine = aged.select(*keys, *more, *said)
     if coarse is None:
         return fine
-    long = {_name(c, n) for c in table.windowed if is_long(c) for n in range(len(states_of(table, c)))}
+    long = {_name(c, n) for c in table.windowed if is_long(c) for n in range(len(states_of(table, c)))} & states.keys()
+    if not long:
+        return fine
     # A block reaches back further than its first day lets it seem.
     blocks = _sent(coarse, days, horizon + BLOCK_DAYS)
     folded = [block_state(state, F.col(_AGE)).alias(name) for name, state in states.items() if name in long]
