@@ -1,7 +1,7 @@
 """What a day costs when it has a long history, and what many days cost together, beside one by one; as processes.
 
-    .venv/jobs/bin/python -m benchmarks.days rebuild --rows 60000000 --folder DIR
-    .venv/jobs/bin/python -m benchmarks.days history --rows 40000000 --folder DIR
+    .venv/jobs/bin/python -m benchmarks.days rebuild --rows 20000000 --folder DIR
+    .venv/jobs/bin/python -m benchmarks.days history --rows 20000000 --folder DIR
 
 `rebuild`: 28 days one by one (extract, validate, promote, each a process of its own), then in one application, their
 tiles in place both times; every row compared. `history`: the last of 400 days, and the same day where no more than 28
@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.sides import machine
-from benchmarks.volume import SOURCE, TABLE, Steps
+from benchmarks.volume import SOURCE, TABLE, Steps, settings_of
 from content_signals.catalog import catalog
 from content_signals.lake.layout import Lake
 from content_signals.lake.snapshot import Snapshot
@@ -48,11 +48,7 @@ def _landing(folder: Path, rows: int, days: Sequence[date]) -> Path:
 def _steps(folder: Path, landing: Path, days: Sequence[date]) -> Steps:
     """A lake in which `days` of the landing folder are promoted."""
     folder.mkdir(parents=True, exist_ok=True)
-    settings = Settings(
-        landing=str(landing), lake=str(folder / "lake"), var=str(folder / "var"),
-        online_store=f"unix://{folder}/valkey.sock", registry=f"sqlite:///{folder}/registry.db",
-    )  # fmt: skip
-    steps = Steps(settings, folder)
+    steps = Steps(settings_of(folder, landing), folder)
     steps.job("ingest_source", "--source", SOURCE, "--from", str(days[0]), "--to", str(days[-1]))
     return steps
 

@@ -95,14 +95,20 @@ class Steps:
         return sorted(values for day, *values in rows if str(day) == str(DAYS[-1]))
 
 
+def settings_of(folder: Path, landing: Path) -> Settings:
+    """A lake and services of their own below a folder."""
+    var = folder / "var"
+    return Settings(
+        landing=str(landing), lake=str(folder / "lake"), var=str(var),
+        online_store=f"unix://{var}/valkey.sock", registry=f"sqlite:///{var}/registry.db",
+    )  # fmt: skip
+
+
 def run(rows: int, folder: Path, *, even: bool, publish: bool) -> dict[str, Any]:
     """Every step, in order."""
     folder.mkdir(parents=True, exist_ok=True)
-    landing, lake, var = (folder / name for name in ("landing", "lake", "var"))
-    settings = Settings(
-        landing=str(landing), lake=str(lake), var=str(var),
-        online_store=f"unix://{var}/valkey.sock", registry=f"sqlite:///{var}/registry.db",
-    )  # fmt: skip
+    landing = folder / "landing"
+    settings = settings_of(folder, landing)
     steps, last = Steps(settings, folder), str(DAYS[-1])
     if not landing.exists():
         landing.mkdir()
