@@ -113,10 +113,9 @@ def work_by_description(event_log: Path, runs: int) -> dict[str, Work]:
             description = event.get("Properties", {}).get("spark.job.description", "")
             stage_of |= dict.fromkeys(event["Stage IDs"], description)
         elif kind == "SparkListenerTaskEnd":
-            metrics = event.get("Task Metrics") or {}
             total = tasks.setdefault(stage_of.get(event["Stage ID"], ""), [0, 0])
-            total[0] += metrics.get("Shuffle Write Metrics", {}).get("Shuffle Bytes Written", 0)
-            total[1] += metrics.get("Disk Bytes Spilled", 0)
+            for n, size in enumerate(_bytes_of(event)):
+                total[n] += size
     nodes: dict[str, list[str]] = {}
     for description, plan in plans.values():
         nodes.setdefault(description, []).extend(_nodes(plan))
@@ -128,6 +127,19 @@ def work_by_description(event_log: Path, runs: int) -> dict[str, Work]:
         )
         for description, names in nodes.items()
     }
+
+
+def shuffled_and_spilled(event_log: Path) -> tuple[int, int]:
+    """Bytes that all tasks of an application wrote for shuffles, and spilled to disk."""
+    events = (json.loads(line) for line in event_log.read_text("utf-8").splitlines())
+    sizes = [_bytes_of(event) for event in events if event["Event"] == "SparkListenerTaskEnd"]
+    return sum(shuffled for shuffled, _ in sizes), sum(spilled for _, spilled in sizes)
+
+
+def _bytes_of(task_end: dict) -> tuple[int, int]:  # type: ignore[type-arg]
+    metrics = task_end.get("Task Metrics") or {}
+    shuffled = metrics.get("Shuffle Write Metrics", {}).get("Shuffle Bytes Written", 0)
+    return shuffled, metrics.get("Disk Bytes Spilled", 0)
 
 
 def _nodes(plan: dict) -> Sequence[str]:  # type: ignore[type-arg]

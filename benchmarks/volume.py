@@ -2,7 +2,8 @@
 
     .venv/jobs/bin/python -m benchmarks.volume --rows 300000000 --folder DIR
 
-Prints for each step its time, rows a second, and how far the machine's memory in use rose at most (page cache aside).
+Prints for each step its time, rows a second, how far the machine's memory (page cache aside) and disk in use rose at
+most, and what Spark shuffled and spilled.
 DIR keeps landing files and lake; landing files that are there are not made again.
 """
 
@@ -20,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmarks.sides import machine
+from benchmarks.sides import machine, shuffled_and_spilled
 from content_signals.catalog import catalog
 from content_signals.lake.layout import Lake
 from content_signals.lake.snapshot import Snapshot
@@ -34,6 +35,11 @@ SOURCE, TABLE = "play_events_v1", "track_engagement_v1"
 DAYS = [date(2026, 3, 1) + timedelta(days=n) for n in range(28)]
 # What big days get: compiled code all the way, and more to sort in.
 OPTIONS = ["--driver-memory", "4g", "--driver-java-options", "-XX:TieredStopAtLevel=4"]
+EVENTS = [
+    option
+    for name in ("enabled=true", "compress=false", "rolling.enabled=false")
+    for option in ("--conf", f"spark.eventLog.{name}")
+]
 
 
 class Steps:
@@ -42,12 +48,15 @@ class Steps:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings, self.folder = settings, folder
         self.took: list[dict[str, Any]] = []
+        self.events = folder / "events"
+        self.events.mkdir(parents=True, exist_ok=True)
 
     def run(self, name: str, rows: int, work: Callable[[], Any]) -> Any:
         """Time a step; `rows` are those it is about."""
-        with Peak() as peak:
+        with Peak(self.folder) as peak:
             result = work()
         took = {"step": name, "seconds": round(peak.seconds, 1), "rows": rows, "peak_mib": round(peak.mib)}
+        took |= {"disk_mib": round(peak.disk_mib)} | self._shuffled()
         self.took.append(took)
         print(json.dumps(took), flush=True)
         return result
@@ -56,7 +65,7 @@ class Steps:
         """Run a job as `spark-submit` or Python would; its last line."""
         command = job_command(job, *arguments)
         if "--properties-file" in command:
-            command[3:3] = OPTIONS
+            command[3:3] = [*OPTIONS, *EVENTS, "--conf", f"spark.eventLog.dir={self.events.as_uri()}"]
         done = subprocess.run(
             command, cwd=PROJECT, env=job_environment(self.settings), capture_output=True, text=True, check=False
         )
@@ -65,6 +74,17 @@ class Steps:
         if done.returncode:
             raise JobFailed(job, done.returncode, report)
         return report
+
+    def _shuffled(self) -> dict[str, int]:
+        """MiB that the step's Spark jobs shuffled and spilled, by their event logs, which are then removed."""
+        logs = list(self.events.iterdir())
+        sizes = [shuffled_and_spilled(log) for log in logs]
+        for log in logs:
+            log.unlink()
+        if not sizes:
+            return {}
+        shuffled, spilled = (sum(size) for size in zip(*sizes, strict=True))
+        return {"shuffled_mib": shuffled >> 20, "spilled_mib": spilled >> 20}
 
     def read(self) -> None:
         """One key's features, by the command a user types."""
@@ -141,11 +161,14 @@ def main() -> None:
     result = run(asked.rows, asked.folder.absolute(), even=asked.even, publish=asked.publish)
     (asked.folder / "result.json").write_text(json.dumps(result, indent=1), "utf-8")
     grid = Grid(title=f"{asked.rows:,} events, {result['signals']:,} keys on the last day", title_justify="left")
-    for name in ("step", "seconds", "rows a second", "seconds a million", "peak MiB"):
+    names = ("step", "seconds", "rows a second", "seconds a million", "memory", "disk", "shuffled", "spilled, MiB")
+    for name in names:
         grid.add_column(name, justify="left" if name == "step" else "right")
     for step in result["steps"]:
         rate, cost = step["rows"] / step["seconds"], step["seconds"] / step["rows"] * 1e6
-        grid.add_row(step["step"], f"{step['seconds']:,}", f"{rate:,.0f}", f"{cost:.2f}", f"{step['peak_mib']:,}")
+        mib = [step.get(name) for name in ("peak_mib", "disk_mib", "shuffled_mib", "spilled_mib")]
+        sizes = ["" if size is None else f"{size:,}" for size in mib]
+        grid.add_row(step["step"], f"{step['seconds']:,}", f"{rate:,.0f}", f"{cost:.2f}", *sizes)
     Console(width=140).print(grid)
 
 

@@ -8,6 +8,7 @@ the command leaves running count, the page cache does not. Linux only; nothing e
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -23,10 +24,18 @@ def used_mib() -> float:
 
 
 class Peak:
-    """Time and memory of a block: `seconds`, and `mib`, the most in use above the start."""
+    """Time, memory and disk of a block: `seconds`, `mib` and `disk_mib`, the most in use above the start.
+
+    Args:
+        disk: a folder on the disk to watch, which Spark's temporary files share.
+    """
+
+    def __init__(self, disk: Path = Path()) -> None:
+        self._disk = disk
 
     def __enter__(self) -> Peak:
         self._before = self._most = used_mib()
+        self._disk_before = self._disk_most = shutil.disk_usage(self._disk).used
         self._ended = threading.Event()
         self._sampler = threading.Thread(target=self._sample)
         self._sampler.start()
@@ -38,10 +47,12 @@ class Peak:
         self._ended.set()
         self._sampler.join()
         self.mib = self._most - self._before
+        self.disk_mib = (self._disk_most - self._disk_before) / 2**20
 
     def _sample(self) -> None:
         while not self._ended.wait(0.1):
             self._most = max(self._most, used_mib())
+            self._disk_most = max(self._disk_most, shutil.disk_usage(self._disk).used)
 
 
 def main() -> int:
