@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime
 from typing import Any
 
 from content_signals.errors import BrokenData, NotLanded
@@ -12,11 +12,19 @@ from content_signals.lake.layout import LakeTable
 from content_signals.lake.stage import Stage, StagedFile
 
 PASSED, WARNED, STOPPED = "passed", "warned", "stopped"
+CRITICAL, WARNING, INFO = "critical", "warning", "info"
+OUTCOMES = (PASSED, WARNED, STOPPED)  # the later, the graver
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A rule that failed: what was observed against what is allowed."""
+    """A rule that failed: what was observed against what is allowed.
+
+    Attributes:
+        column: the columns it is about, separated by commas; empty for a rule about the table.
+        rows: how many rows break it; 0 for a rule about the day as a whole.
+        keys: up to three keys of such rows; a key of several columns with slashes between them.
+    """
 
     rule: str
     severity: str
@@ -24,6 +32,13 @@ class Failure:
     observed: str
     allowed: str
     notes: str
+    rows: int = 0
+    keys: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The rule with its columns: `expect_column_values_to_not_be_null(track_id)`."""
+        return f"{self.rule}({self.column})"
 
     def __str__(self) -> str:
         about = f" of {self.column}" if self.column else ""
@@ -31,8 +46,27 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Override:
+    """Who let a stopped day through, why and when."""
+
+    by: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """`outcome` is passed, warned (a warning failed; the day goes on) or stopped (a critical rule failed)."""
+    """What was found of one staged day.
+
+    Attributes:
+        outcome: passed, warned (a warning failed, or rows were set aside; the day goes on) or stopped.
+        stopped_by: why nothing may be promoted, a sentence each; empty unless stopped.
+        files: the staged files it was given for.
+        kept: the day without the rows that critical rules set aside; None: the stage as it is.
+        quarantined: how many rows were set aside.
+        metrics: what later days are compared with; see `history`.
+        override: of a stopped day that somebody let through.
+    """
 
     table: str
     day: str
@@ -42,6 +76,13 @@ class Verdict:
     rules: int
     failures: tuple[Failure, ...]
     files: tuple[StagedFile, ...]
+    rows: int = 0
+    quarantined: int = 0
+    kept: Stage | None = None
+    stopped_by: tuple[str, ...] = ()
+    metrics: dict[str, Any] = field(default_factory=dict)
+    judged_at: str = ""
+    override: Override | None = None
 
     def write(self, table: LakeTable) -> str:
         """Keep it beside the stage; returns the path."""
@@ -49,15 +90,20 @@ class Verdict:
         write_json(path, asdict(self))
         return path
 
+    def overridden(self, by: str, reason: str, at: datetime) -> Verdict:
+        """The same, let through by a person."""
+        return replace(self, override=Override(by, reason, at.isoformat(timespec="seconds")))
+
     def stop(self, table: LakeTable) -> BrokenData:
         """The error of a stopped day."""
-        failed = [f for f in self.failures if f.severity == "critical"]
         return BrokenData(
-            f"{self.table} {self.day}: {len(failed)} critical rule{'s' if len(failed) > 1 else ''} failed: "
-            + "; ".join(map(str, failed)),
-            state="nothing was promoted; readers see the day as it was promoted last, if it was",
-            next_step=f"look at {table.run_folder(date.fromisoformat(self.day), self.run_id)}/validation_result.json,"
-            f" mend the input or the rule in expectations/{self.table}.json, then extract the day again",
+            f"{self.table} {self.day}: " + "; ".join(self.stopped_by),
+            state="nothing was promoted; readers see the day as it was promoted last, if it was"
+            + (f"; the rows are in quarantine/{self.table}, ds={self.day}" if self.quarantined else ""),
+            next_step=f"content-signals quarantine {self.table} --day {self.day} and"
+            f" {table.run_folder(date.fromisoformat(self.day), self.run_id)}/validation_result.json show what failed;"
+            f" mend the input or the rule in expectations/{self.table}.json, then extract the day again; or let it"
+            f' through: content-signals promote {self.table} --day {self.day} --override --reason "…"',
         )
 
 
@@ -67,23 +113,35 @@ def read_verdict(table: LakeTable, stage: Stage) -> Verdict:
     Raises:
         NotLanded: when the run was never validated.
     """
-    record: dict[str, Any] | None = read_json(_path(table, date.fromisoformat(stage.day), stage.run_id))
-    if record is None:
+    found = verdict_of(table, date.fromisoformat(stage.day), stage.run_id)
+    if found is None:
         raise NotLanded(
             f"{table.name} {stage.day}: run {stage.run_id} has no verdict",
             state="nothing was promoted",
             next_step=f"validate_signals --table {table.name} --day {stage.day} --run-id {stage.run_id}",
         )
-    failures = tuple(Failure(**f) for f in record.pop("failures"))
-    files = tuple(StagedFile(**f) for f in record.pop("files"))
-    return Verdict(**record, failures=failures, files=files)
+    return found
 
 
-def judge(stage: Stage, rules: int, failures: tuple[Failure, ...]) -> Verdict:
-    """The outcome that the failures' severities decide."""
-    severities = {failure.severity for failure in failures}
-    outcome = STOPPED if "critical" in severities else WARNED if "warning" in severities else PASSED
-    return Verdict(stage.table, stage.day, stage.run_id, stage.fence, outcome, rules, failures, stage.files)
+def verdict_of(table: LakeTable, day: date, run_id: str) -> Verdict | None:
+    """The verdict a run was given for a day, None when it has none."""
+    record: dict[str, Any] | None = read_json(_path(table, day, run_id))
+    return None if record is None else _verdict(record)
+
+
+def _verdict(record: dict[str, Any]) -> Verdict:
+    failures = tuple(Failure(**{**f, "keys": tuple(f.get("keys", ()))}) for f in record["failures"])
+    kept, override = record.get("kept"), record.get("override")
+    return Verdict(
+        **{
+            **record,
+            "failures": failures,
+            "files": tuple(StagedFile(**f) for f in record["files"]),
+            "stopped_by": tuple(record.get("stopped_by", ())),
+            "kept": kept and Stage.from_json(kept),
+            "override": override and Override(**override),
+        }
+    )
 
 
 def _path(table: LakeTable, day: date, run_id: str) -> str:
