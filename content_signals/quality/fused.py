@@ -2,8 +2,9 @@
 
 GX builds a graph of metrics for a suite and walks it level by level; on Spark every level, every domain and every
 rule about pairs, several columns or uniqueness is a job of its own. Here the graph, the metrics' providers and what
-makes results of metrics stay GX's own. All counts and aggregates of the graph are asked with one query first, and GX
-walks the graph with these answers in hand and computes whatever is missing as it always does.
+makes results of metrics stay GX's own. What Parquet footers prove is known without a scan; all other counts and
+aggregates of the graph are asked with one query first, and GX walks the graph with these answers in hand and computes
+whatever is missing as it always does.
 
 So nothing here has to be complete. What cannot be fused, and what raised, is left out: GX computes it, and reports an
 exception in its own words. What is handed over equals what GX computes; tests/spark/test_fused.py holds that.
@@ -44,6 +45,9 @@ from great_expectations.validator.validation_graph import ValidationGraph
 from great_expectations.validator.validator import Validator as WrappedValidator
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+
+from content_signals.quality.footers import Footers
+from content_signals.quality.proofs import proved
 
 Metrics = dict[MetricConfigurationID, Any]
 
@@ -94,13 +98,17 @@ class FusedValidators:
         self._batch = batch
         self._prepared: dict[Hashable, _Prepared] = {}
 
-    def validator(self, frame: DataFrame, result_format: dict[str, Any]) -> Validator:
-        """A validator of one frame."""
+    def validator(self, frame: DataFrame, result_format: dict[str, Any], footers: Footers | None = None) -> Validator:
+        """A validator of one frame; `footers` are those of the files the frame reads, all of them."""
         parameters = {"dataframe": frame}
         validator = Validator(self._batch, result_format, parameters)
         loaded = self._batch.get_batch(parameters)
         validator._wrapped_validator_cache = _FusedValidator(
-            loaded.data.execution_engine, data_context=self._context, batches=[loaded], prepared=self._prepared
+            loaded.data.execution_engine,
+            data_context=self._context,
+            batches=[loaded],
+            prepared=self._prepared,
+            footers=footers,
         )
         return validator
 
@@ -108,8 +116,9 @@ class FusedValidators:
 class _FusedValidator(WrappedValidator):
     """GX's validator, with a `_FusedCalculator`, and graphs that are kept from day to day."""
 
-    def __init__(self, *args: Any, prepared: dict[Hashable, _Prepared], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, prepared: dict[Hashable, _Prepared], footers: Footers | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._footers = footers
         self._all_prepared = prepared
         self._prepared = _Prepared()
 
@@ -121,7 +130,7 @@ class _FusedValidator(WrappedValidator):
         if key not in self._all_prepared and len(self._all_prepared) >= _KEPT:
             self._all_prepared.clear()  # rules with a parameter of the day are others every day
         self._prepared = self._all_prepared.setdefault(key, _Prepared())
-        self._metrics_calculator = _FusedCalculator(engine, self._prepared)
+        self._metrics_calculator = _FusedCalculator(engine, self._prepared, self._footers)
         return super().graph_validate(configurations, runtime_configuration)
 
     def _generate_metric_dependency_subgraphs_for_each_expectation_configuration(
@@ -137,9 +146,10 @@ class _FusedValidator(WrappedValidator):
 class _FusedCalculator(MetricsCalculator):
     """GX's calculator, which starts from the answers of one query instead of from nothing."""
 
-    def __init__(self, engine: Any, prepared: _Prepared) -> None:
+    def __init__(self, engine: Any, prepared: _Prepared, footers: Footers | None) -> None:
         super().__init__(engine, show_progress_bars=False)
         self._prepared = prepared
+        self._footers = footers
 
     def resolve_validation_graph(
         self,
@@ -148,16 +158,14 @@ class _FusedCalculator(MetricsCalculator):
         min_graph_edges_pbar_enable: int = 0,
     ) -> Any:
         """The values of all metrics of the graph, and what went wrong with those that have none."""
-        known = _Plan(self._execution_engine, graph, runtime_configuration, self._prepared).answers()
+        plan = _Plan(self._execution_engine, graph, runtime_configuration, self._prepared, self._footers)
+        known = plan.answers()
         aborted = graph._resolve(known, runtime_configuration, show_progress_bars=False)
         return known, aborted
 
 
 class _Plan:
-    """What can be known of a graph before GX walks it.
-
-    Between `_questions` and `ask` is the place for another source of answers: a question answered there is not asked.
-    """
+    """What can be known of a graph before GX walks it: by the footers first, then by asking the rows."""
 
     def __init__(
         self,
@@ -165,8 +173,10 @@ class _Plan:
         graph: ValidationGraph,
         runtime_configuration: dict[str, Any] | None,
         prepared: _Prepared,
+        footers: Footers | None,
     ) -> None:
         self._engine = engine
+        self._footers = footers
         self._runtime = runtime_configuration
         self._prepared = prepared
         self._frame: DataFrame = engine.batch_manager.active_batch_data.dataframe
@@ -186,13 +196,26 @@ class _Plan:
         while True:
             for metric in self._metrics.values():
                 self._make_partial(metric)
-            questions = self._questions()
+            questions = self._unproved(self._questions())
             if not questions:
                 break
             self._left_to_gx.update(question.metric for question in questions)  # those without an answer
             self._known.update(ask(self._frame, questions))
         self._known.update(self._empty_samples())
         return self._known
+
+    def _unproved(self, questions: list[Question]) -> list[Question]:
+        """The questions that the footers do not answer."""
+        if self._footers is None:
+            return questions
+        asked = []
+        for question in questions:
+            value = proved(self._footers, self._frame.schema, self._metrics[question.metric])
+            if value is None:
+                asked.append(question)
+            else:
+                self._known[question.metric] = value
+        return asked
 
     def _make_partial(self, metric: MetricConfiguration) -> bool:
         """Let GX make a metric that starts no job, and those it depends on; whether it has a value now."""
