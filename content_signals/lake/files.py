@@ -49,8 +49,17 @@ def read_json(path: str) -> dict[str, Any] | None:
 
 def write_json(path: str, value: dict[str, Any]) -> None:
     """Write a JSON object so that a reader sees the old file or the whole new one, never half of it."""
+    _write(path, json.dumps(value, indent=1, sort_keys=True, default=_plain))
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a text, whole or not at all."""
+    _write(path, text)
+
+
+def _write(path: str, text: str) -> None:
     files, inner = filesystem(path)
-    data = json.dumps(value, indent=1, sort_keys=True, default=_plain).encode()
+    data = text.encode()
     folder = inner.rsplit("/", 1)[0]
     files.create_dir(folder, recursive=True)
     if isinstance(files, fs.LocalFileSystem):

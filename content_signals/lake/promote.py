@@ -6,7 +6,7 @@ Needs no Spark. Everything that could break the table is asserted on the very sn
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -36,12 +36,20 @@ class Promotion:
 
 
 def promote(
-    table: LakeTable, stage: Stage, judged: Iterable[StagedFile], *, before_commit: Callable[[], None] = lambda: None
+    table: LakeTable,
+    stage: Stage,
+    judged: Iterable[StagedFile],
+    *,
+    kept: Stage | None = None,
+    note: Mapping[str, str] | None = None,
+    before_commit: Callable[[], None] = lambda: None,
 ) -> Promotion:
     """Commit a stage as its day, then the rows it supersedes to the table's history.
 
     Args:
         judged: the files a passing verdict was given for; they must be exactly the stage's.
+        kept: the stage without the rows that were set aside; what is committed then.
+        note: what else the commit's metadata shall say.
         before_commit: called between the last assertion and the commit; tests stand in for a rival run here.
 
     Raises:
@@ -51,17 +59,25 @@ def promote(
     """
     day = date.fromisoformat(stage.day)
     _check_stage(table, stage, list(judged))
+    if kept:
+        _check_kept(stage, kept)
+        stage = kept
     rows, adds = add_actions(table, day, stage.files, stage.fence)
     if rows != stage.rows:
         raise Refused(f"{table.name} {day}: the files hold {rows} rows, the stage says {stage.rows}")
-    done = commit(f"{table.name} {day}", lambda: _attempt(table, stage, day, adds, before_commit))
+    done = commit(f"{table.name} {day}", lambda: _attempt(table, stage, day, adds, note or {}, before_commit))
     if not done.already:
         append_history(table, stage)
     return done
 
 
 def _attempt(
-    table: LakeTable, stage: Stage, day: date, adds: list[AddAction], before_commit: Callable[[], None]
+    table: LakeTable,
+    stage: Stage,
+    day: date,
+    adds: list[AddAction],
+    note: Mapping[str, str],
+    before_commit: Callable[[], None],
 ) -> Promotion | None:
     """One try on the table as it is now; None when it has to be looked at again."""
     snapshot = Snapshot(table)
@@ -76,7 +92,7 @@ def _attempt(
     # Written before the commit: a fence found in the table always leads to its stage.
     write_json(f"{table.run_folder(day, stage.run_id)}/promoted-{stage.fence}.json", stage.to_json())
     before_commit()
-    _commit(delta, table, stage, day, adds)
+    _commit(delta, table, stage, day, adds, note)
     return Promotion(table.name, stage.day, stage.run_id, stage.rows, delta.version(), already=False)
 
 
@@ -111,13 +127,25 @@ def _check_stage(table: LakeTable, stage: Stage, judged: list[StagedFile]) -> No
             state="readers see the day as it was",
             next_step=f"validate_signals --table {table.name} --day {stage.day} --run-id {stage.run_id}, then promote",
         )
+    _check_files(stage)
+
+
+def _check_kept(stage: Stage, kept: Stage) -> None:
+    if (kept.table, kept.day, kept.run_id, kept.fence) != (stage.table, stage.day, stage.run_id, stage.fence):
+        raise Refused(f"{stage.table} {stage.day}: what was kept is of another run, table or day: {kept.run_id}")
+    _check_files(kept)
+
+
+def _check_files(stage: Stage) -> None:
     prefix = f"data/{stage.run_id}-{stage.fence}/{DAY}={stage.day}/"
     strangers = [f.path for f in stage.files if not f.path.startswith(prefix)]
     if strangers:
-        raise Refused(f"{table.name} {stage.day}: staged file {strangers[0]} is not of this run and day ({prefix})")
+        raise Refused(f"{stage.table} {stage.day}: staged file {strangers[0]} is not of this run and day ({prefix})")
 
 
-def _commit(delta: DeltaTable, table: LakeTable, stage: Stage, day: date, adds: list[AddAction]) -> None:
+def _commit(
+    delta: DeltaTable, table: LakeTable, stage: Stage, day: date, adds: list[AddAction], note: Mapping[str, str]
+) -> None:
     for action in adds:
         if action.partition_values != {DAY: str(day)}:
             raise Refused(f"{table.name} {day}: {action.path} belongs to {action.partition_values}")
@@ -133,6 +161,7 @@ def _commit(delta: DeltaTable, table: LakeTable, stage: Stage, day: date, adds: 
                 "day": stage.day,
                 "digest": stage.digest,
                 "inputs": json.dumps(stage.inputs, sort_keys=True),
+                **note,
             },
             app_transactions=[Transaction(app_id(table, day), stage.fence)],
             max_commit_retries=0,  # a rival's commit is looked at again, with every assertion, not merged over

@@ -23,6 +23,9 @@ Inputs = Mapping[str, Mapping[str, str]]
 # A column of a frame to stage: true in rows that shall belong to no stage.
 ASIDE = "_aside"
 
+# The digest of a day without rows.
+NO_ROWS = "0-0"
+
 
 @dataclass(frozen=True)
 class StagedFile:
@@ -112,7 +115,7 @@ def stage_files(
     stages = []
     for day in days:
         files = staged_files(table, folder, day, below)
-        rows_of_day, digest = digests.get(day, (0, "0-0"))
+        rows_of_day, digest = digests.get(day, (0, NO_ROWS))
         stages.append(
             Stage(
                 table.name,
@@ -209,7 +212,18 @@ def write_stage_record(table: LakeTable, stage: Stage) -> None:
 
 
 def _digests(frame: DataFrame, folder: str) -> dict[date, tuple[int, str]]:
-    """Rows and digest of each day, from the staged files: one scan, one row a day on the driver."""
+    """Rows and digest of each day, from the staged files."""
+    from pyspark.sql import functions as F
+
+    staged = frame.sparkSession.read.schema(frame.schema).option("basePath", folder).parquet(folder)
+    return digests_of(staged.where(~F.col(ASIDE)) if ASIDE in frame.columns else staged)
+
+
+def digests_of(frame: DataFrame) -> dict[date, tuple[int, str]]:
+    """Rows and digest of each day of a frame: one scan, one row a day on the driver.
+
+    A digest is of keys and values, not of when they were computed. Those of disjoint rows add up: `less`.
+    """
     from pyspark.sql import Column
     from pyspark.sql import functions as F
 
@@ -219,11 +233,8 @@ def _digests(frame: DataFrame, folder: str) -> dict[date, tuple[int, str]]:
     places = F.concat(*[F.col(name).isNull().cast("int").cast("string") for name in values])
     whole = reduce(Column.__and__, [F.col(name).isNotNull() for name in values])  # most rows: nothing to put together
     row_hash = F.xxhash64(*values, F.when(whole, F.lit("0" * len(values))).otherwise(places))
-    staged = frame.sparkSession.read.schema(frame.schema).option("basePath", folder).parquet(folder)
-    if ASIDE in frame.columns:
-        staged = staged.where(~F.col(ASIDE))
     # Two halves, added up as longs: a sum of decimals takes several times as long.
-    hashed = staged.select(DAY, F.shiftright(row_hash, 32).alias("high"), row_hash.bitwiseAND(0xFFFF_FFFF).alias("low"))
+    hashed = frame.select(DAY, F.shiftright(row_hash, 32).alias("high"), row_hash.bitwiseAND(0xFFFF_FFFF).alias("low"))
     rows = hashed.groupBy(DAY).agg(
         F.count(F.lit(1)).alias("rows"), F.sum("high").alias("high"), F.sum("low").alias("low")
     )
@@ -231,3 +242,9 @@ def _digests(frame: DataFrame, folder: str) -> dict[date, tuple[int, str]]:
         row[DAY]: (row["rows"], f"{row['rows']:x}-{((row['high'] << 32) + row['low']) % 2**64:016x}")
         for row in rows.collect()
     }
+
+
+def less(whole: str, part: str) -> str:
+    """The digest of the rows of `whole` without those of `part`, which are among them."""
+    (rows, total), (gone, taken) = ([int(half, 16) for half in digest.split("-")] for digest in (whole, part))
+    return f"{rows - gone:x}-{(total - taken) % 2**64:016x}" if rows > gone else NO_ROWS

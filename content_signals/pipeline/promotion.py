@@ -3,18 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 
 from content_signals.contract import Table
-from content_signals.errors import NotLanded, Refused, SignalsError
+from content_signals.errors import NotLanded, Refused, SignalsError, UsageError
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.promote import Promotion, promote
 from content_signals.lake.stage import Stage, read_stage
 from content_signals.pipeline.context import Context, Outcome
-from content_signals.quality.verdict import STOPPED, read_verdict
+from content_signals.quality import status
+from content_signals.quality.verdict import STOPPED, Verdict, read_verdict
+
+LEAST_REASON = 10
 
 
-def promote_days(context: Context, table: Table, days: Sequence[date], run_id: str | None) -> Outcome:
+@dataclass(frozen=True)
+class LetThrough:
+    """A person's decision that a stopped day is promoted all the same.
+
+    It overrules the day's verdict, never a row's: rows that critical rules have set aside stay in quarantine.
+    """
+
+    by: str
+    reason: str
+    at: datetime
+
+    def __post_init__(self) -> None:
+        """Refuse a decision that nobody made, or for no reason.
+
+        Raises:
+            UsageError: before any work starts.
+        """
+        if not self.by.strip():
+            raise UsageError("an override names who decided it", next_step='--by "name"')
+        if len(self.reason.strip()) < LEAST_REASON:
+            raise UsageError(
+                f"an override has a reason of at least {LEAST_REASON} characters, not {self.reason.strip()!r}",
+                next_step='--reason "why the day is good enough to be served"',
+            )
+
+
+def promote_days(
+    context: Context, table: Table, days: Sequence[date], run_id: str | None, decision: LetThrough | None = None
+) -> Outcome:
     """Promote some days. Each succeeds or fails by itself."""
     lake_table = context.lake.of(table)
     outcome = Outcome()
@@ -29,7 +61,7 @@ def promote_days(context: Context, table: Table, days: Sequence[date], run_id: s
         outcome.rows_in += stage.rows
         outcome.stages.add(stage.run_id)
         try:
-            promotion = promote_judged(lake_table, stage)
+            promotion = promote_judged(context, lake_table, stage, decision)
         except SignalsError as error:
             outcome.failed[day] = error
             continue
@@ -45,19 +77,38 @@ def promote_days(context: Context, table: Table, days: Sequence[date], run_id: s
     return outcome
 
 
-def promote_judged(table: LakeTable, stage: Stage) -> Promotion:
-    """Promote a stage whose own verdict lets it pass.
+def promote_judged(context: Context, table: LakeTable, stage: Stage, decision: LetThrough | None = None) -> Promotion:
+    """Promote a stage whose own verdict lets it pass, or that somebody lets through.
 
     Raises:
-        Refused: when the verdict stopped the day or was given for another attempt.
+        Refused: when the verdict stopped the day or was given for another attempt; when there is nothing to overrule.
     """
     verdict = read_verdict(table, stage)
-    if verdict.outcome == STOPPED:
-        stopping = sum(failure.severity == "critical" for failure in verdict.failures)
+    if decision:
+        verdict = _overruled(table, verdict, decision)
+    elif verdict.outcome == STOPPED and not verdict.override:
         raise Refused(
-            f"{table.name} {stage.day}: run {stage.run_id} was stopped by {stopping} critical"
-            f" rule{'s' if stopping > 1 else ''}",
+            f"{table.name} {stage.day}: run {stage.run_id} was stopped: {'; '.join(verdict.stopped_by)}",
             state="nothing was promoted; readers see the day as it was promoted last, if it was",
-            next_step=f"content-signals runs {table.name} --day {stage.day} tells which; mend, extract the day again",
+            next_step=f"content-signals runs {table.name} --day {stage.day} tells which; mend, extract the day again;"
+            f' or content-signals promote {table.name} --day {stage.day} --override --reason "…"',
         )
-    return promote(table, stage, verdict.files)
+    note = {f"override_{name}": value for name, value in vars(verdict.override).items()} if verdict.override else {}
+    done = promote(table, stage, verdict.files, kept=verdict.kept, note=note)
+    if decision:  # after the commit, whose metadata says it first: a refused override overruled nothing
+        verdict.write(table)
+    entry = {"rows": done.rows, "override": vars(verdict.override) if verdict.override else None}
+    status.record_promotion(context.lake, table.name, stage.day, context.run.now, **entry)
+    return done
+
+
+def _overruled(table: LakeTable, verdict: Verdict, decision: LetThrough) -> Verdict:
+    about = f"{table.name} {verdict.day}: run {verdict.run_id}"
+    if verdict.outcome != STOPPED:
+        raise Refused(f"{about} was not stopped", next_step="promote it without --override")
+    if verdict.kept and not verdict.kept.rows:
+        raise Refused(
+            f"{about}: every row is in quarantine, none is left to promote",
+            next_step=f"content-signals quarantine {table.name} --day {verdict.day}; mend, extract the day again",
+        )
+    return verdict.overridden(decision.by, decision.reason.strip(), decision.at)

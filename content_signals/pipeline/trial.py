@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
@@ -17,6 +17,7 @@ from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import write_stage
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.extract import signals_of, stamped
+from content_signals.quality.baseline import Baseline
 from content_signals.quality.suite import read_suite
 from content_signals.quality.verdict import Verdict
 
@@ -49,7 +50,7 @@ def try_day(context: Context, spark: SparkSession, table: Table, day: date, *, s
     Args:
         sample: keep the keys whose hash falls into the first of ten buckets.
     """
-    suite = read_suite(table.table)
+    read_suite(table.table)  # before any work starts
     importing = threading.Thread(target=_import_scan)
     importing.start()  # Great Expectations imports while Spark works
     with tempfile.TemporaryDirectory(prefix="content-signals-try-") as folder:
@@ -62,11 +63,11 @@ def try_day(context: Context, spark: SparkSession, table: Table, day: date, *, s
         context.say(f"{table.table} {day}: {stage.rows} rows built beside the lake")
         tried = read_files(spark, rows.schema, [f"{scratch.of(table).path}/{file.path}" for file in stage.files])
         importing.join()
-        from content_signals.pipeline.validate import judge_stage
-        from content_signals.quality.scan import Scanner
+        from content_signals.pipeline.validate import Judge
 
-        scanner = Scanner(suite, context.settings.quality_engine)
-        verdict = judge_stage(spark, scratch.of(table), stage, scanner)
+        # A sample is not like the days before it; a whole day is compared with those of the real lake.
+        baseline = None if sample else Baseline(context.lake.of(table))
+        verdict = Judge(replace(context, lake=scratch), spark, table, baseline).judge(stage)
         difference = _difference(context, spark, table, day, tried, sample=sample)
         examples = [
             row.asDict() for row in tried.select(*table.keys, *table.values).orderBy(*table.keys).limit(3).collect()
@@ -75,7 +76,7 @@ def try_day(context: Context, spark: SparkSession, table: Table, day: date, *, s
 
 
 def _import_scan() -> None:
-    import content_signals.quality.scan  # noqa: F401
+    import content_signals.pipeline.validate  # noqa: F401
 
 
 def _sampled(table: Table, rows: DataFrame) -> DataFrame:

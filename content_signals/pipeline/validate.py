@@ -1,31 +1,39 @@
-"""A staged day, judged by its table's rules."""
+"""A staged day, judged by its table's rules: what breaks them is set aside, stops the day, or is told."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from content_signals.contract import Table
+from content_signals.contract import DAY, Table
 from content_signals.errors import NotLanded
-from content_signals.lake.files import write_json
-from content_signals.lake.layout import LakeTable
+from content_signals.lake.files import write_json, write_text
 from content_signals.lake.read import read_files
 from content_signals.lake.session import sized_for
 from content_signals.lake.stage import Stage, read_stage
 from content_signals.pipeline.context import Context, Outcome
-from content_signals.quality.scan import Scanner, failures
+from content_signals.quality import quarantine, status
+from content_signals.quality.baseline import Baseline
+from content_signals.quality.docs_page import docs_page
+from content_signals.quality.footers import Footers
+from content_signals.quality.history import Compared, kept_metrics
+from content_signals.quality.quarantine import SetAside
+from content_signals.quality.scan import Scanner
 from content_signals.quality.suite import read_suite
-from content_signals.quality.verdict import STOPPED, Verdict, judge
+from content_signals.quality.verdict import CRITICAL, INFO, OUTCOMES, PASSED, STOPPED, WARNED, Failure, Verdict
+
+DOCS = "data_docs.html"
 
 
 def validate(context: Context, spark: SparkSession, table: Table, days: Sequence[date], run_id: str | None) -> Outcome:
     """Judge some staged days. A stopped day fails by itself; the others go on."""
     lake_table = context.lake.of(table)
-    scanner = Scanner(read_suite(table.table), context.settings.quality_engine)
+    judge = Judge(context, spark, table)
     outcome = Outcome()
     verdicts = []
     for day in days:
@@ -36,32 +44,121 @@ def validate(context: Context, spark: SparkSession, table: Table, days: Sequence
                 raise
             outcome.skipped[day] = error.what
             continue
-        verdict = judge_stage(spark, lake_table, stage, scanner)
+        verdict = judge.judge(stage)
         verdicts.append(verdict.outcome)
         outcome.stages.add(stage.run_id)
         outcome.days.append(day)
         outcome.rows_in += stage.rows
-        outcome.rows_out += 0 if verdict.outcome == STOPPED else stage.rows
+        outcome.rows_out += 0 if verdict.outcome == STOPPED else verdict.rows
+        outcome.quarantined += verdict.quarantined
         outcome.paths.append(verdict.write(lake_table))
-        context.say(f"{table.table} {day}: {verdict.outcome}; {verdict.rules} rules, {len(verdict.failures)} failed")
-        for failure in verdict.failures:
-            context.say(f"{table.table} {day}:   {failure}")
+        _say(context, verdict)
         if verdict.outcome == STOPPED:
             outcome.failed[day] = verdict.stop(lake_table)
     if not outcome.days:
         raise NotLanded(
             f"{table.table}: no day from {days[0]} to {days[-1]} is staged", next_step="extract_signals first"
         )
-    outcome.verdict = max(verdicts, key=["passed", "warned", "stopped"].index)
+    outcome.verdict = max(verdicts, key=OUTCOMES.index)
     return outcome
 
 
-def judge_stage(spark: SparkSession, table: LakeTable, stage: Stage, scanner: Scanner) -> Verdict:
-    """Run the suite on a stage's files and keep the standard validation result beside it."""
-    schema = StructType.fromJson(json.loads(stage.schema_json))
-    frame = read_files(spark, schema, [f"{table.path}/{file.path}" for file in stage.files])
-    with sized_for(spark, stage.rows):
-        result = scanner.run(frame)
-    path = f"{table.run_folder(date.fromisoformat(stage.day), stage.run_id)}/validation_result.json"
-    write_json(path, result.to_json_dict())  # type: ignore[no-untyped-call]
-    return judge(stage, scanner.rules, failures(result))
+class Judge:
+    """Judges days of one table, one after the other: those that pass are history to the next."""
+
+    def __init__(self, context: Context, spark: SparkSession, table: Table, baseline: Baseline | None = None) -> None:
+        self._context, self._spark, self._table = context, spark, table
+        self._lake_table, self._quarantine = context.lake.of(table), context.lake.quarantine(table)
+        self._scanner = Scanner(read_suite(table.table), context.settings.quality_engine)
+        self._passed: dict[date, Verdict] = {}
+        self._baseline = baseline or Baseline(self._lake_table, self._passed)
+
+    def judge(self, stage: Stage) -> Verdict:
+        """Run the suite on a stage's files, set aside what must be, and note what was found."""
+        day = date.fromisoformat(stage.day)
+        paths = [f"{self._lake_table.path}/{file.path}" for file in stage.files]
+        footers = Footers.of(paths, (DAY, day))
+        frame = read_files(self._spark, StructType.fromJson(json.loads(stage.schema_json)), paths)
+        with sized_for(self._spark, stage.rows):
+            result = self._scanner.run(frame, footers, Compared(day, self._baseline, stage.digest))
+            failures = self._scanner.failures(result)
+            aside = self._set_aside(frame, stage, failures)
+        verdict = self._verdict(stage, failures, aside, kept_metrics(result))
+        folder = self._lake_table.run_folder(day, stage.run_id)
+        write_json(f"{folder}/validation_result.json", result.to_json_dict())  # type: ignore[no-untyped-call]
+        write_text(f"{folder}/{DOCS}", docs_page(result))
+        docs = f"{folder}/{DOCS}".removeprefix(f"{self._context.lake.root}/")
+        status.record_verdict(self._context.lake, verdict, null_share(footers, self._table), docs)
+        if verdict.outcome != STOPPED:
+            self._passed[day] = verdict
+        return verdict
+
+    def _set_aside(self, frame: DataFrame, stage: Stage, failures: Sequence[Failure]) -> SetAside | None:
+        """The rows that critical rules are broken by; None when none is."""
+        names = [one.name for one in failures if one.severity == CRITICAL and one.rows]
+        predicates = self._scanner.predicates(frame, names) if names else {}
+        day, lake, run = date.fromisoformat(stage.day), self._context.lake, self._context.run
+        if not predicates:
+            if quarantine.clear(self._quarantine, day, run):
+                status.record_quarantine(lake, stage.table, stage.day, [], 0)
+            return None
+        aside = quarantine.set_aside(
+            self._lake_table, self._quarantine, frame, stage, predicates, self._table.keys, run
+        )
+        status.record_quarantine(lake, stage.table, stage.day, aside.sample, aside.rows)
+        return aside
+
+    def _verdict(
+        self, stage: Stage, failures: Sequence[Failure], aside: SetAside | None, metrics: dict[str, object]
+    ) -> Verdict:
+        keys = aside.keys if aside else {}
+        told = tuple(replace(one, keys=keys.get(one.name, one.keys)) for one in failures)
+        stopped_by = _stops(self._table, stage, told, aside)
+        serious = aside or any(one.severity != INFO for one in told)
+        rows = aside.kept.rows if aside else stage.rows
+        return Verdict(
+            table=stage.table,
+            day=stage.day,
+            run_id=stage.run_id,
+            fence=stage.fence,
+            outcome=STOPPED if stopped_by else WARNED if serious else PASSED,
+            rules=self._scanner.rules,
+            failures=told,
+            files=stage.files,
+            rows=rows,
+            quarantined=aside.rows if aside else 0,
+            kept=aside.kept if aside else None,
+            stopped_by=stopped_by,
+            metrics={**metrics, "rows": rows, "digest": aside.kept.digest if aside else stage.digest},
+            judged_at=self._context.run.now.isoformat(timespec="seconds"),
+        )
+
+
+def _stops(table: Table, stage: Stage, failures: Sequence[Failure], aside: SetAside | None) -> tuple[str, ...]:
+    """Why a day must not be promoted, a sentence each."""
+    located = aside.keys if aside else {}
+    whole = [one for one in failures if one.severity == CRITICAL and one.name not in located]
+    why = [str(one) for one in whole]
+    if aside and aside.rows > stage.rows * table.max_quarantine_ratio:
+        broken = "; ".join(str(one) for one in failures if one.name in located)
+        why.append(
+            f"{aside.rows} of {stage.rows} rows break critical rules ({aside.rows / stage.rows:.2%}); at most"
+            f" {table.max_quarantine_ratio:.2%} may: {broken}"
+        )
+    return tuple(why)
+
+
+def _say(context: Context, verdict: Verdict) -> None:
+    about = f"{verdict.table} {verdict.day}"
+    aside = f", {verdict.quarantined} rows set aside" if verdict.quarantined else ""
+    context.say(f"{about}: {verdict.outcome}; {verdict.rules} rules, {len(verdict.failures)} failed{aside}")
+    for failure in verdict.failures:
+        context.say(f"{about}:   {failure}")
+
+
+def null_share(footers: Footers, table: Table) -> float | None:
+    """The share of nulls among all values of a day's signals, None when a footer does not tell."""
+    nulls = [footers.columns[name].nulls for name in table.values if name in footers.columns]
+    if not footers.rows or not nulls or None in nulls:
+        return None
+    return sum(count or 0 for count in nulls) / (footers.rows * len(nulls))

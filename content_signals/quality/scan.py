@@ -5,6 +5,8 @@ Great Expectations takes seconds to import: only the steps that judge import thi
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -14,17 +16,20 @@ from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.validator.v1_validator import Validator
 from pyspark.sql import DataFrame
 
+from content_signals.quality.footers import Footers
 from content_signals.quality.fused import FusedValidators
-from content_signals.quality.suite import CRITICAL
-from content_signals.quality.verdict import Failure
+from content_signals.quality.history import Compared, compared_with
+from content_signals.quality.plan import Predicate
+from content_signals.quality.predicates import predicate_of
+from content_signals.quality.verdict import CRITICAL, Failure, rule_name
 
-YES_OR_NO = {"result_format": "BOOLEAN_ONLY"}
 # No query that finds the bad rows: SUMMARY does not show it, and making it costs an analysis for each rule.
 COUNTS_AND_SAMPLES = {
     "result_format": "SUMMARY",
     "partial_unexpected_count": 20,
     "return_unexpected_index_query": False,
 }
+_COLUMNS = ("column", "column_A", "column_B")
 
 
 class Scanner:
@@ -42,27 +47,31 @@ class Scanner:
         self._suite = self._context.suites.add(gx.ExpectationSuite(**suite))
         self._engine = engine
         self._fused = FusedValidators(self._context, self._batch)
+        self._numbers = _numbers([one.configuration for one in self._suite.expectations])
 
     @property
     def rules(self) -> int:
         """How many rules the suite has."""
         return len(self._suite.expectations)
 
-    def run(self, frame: DataFrame) -> ExpectationSuiteValidationResult:
-        """The standard validation result, with counts and up to 20 samples.
+    def run(
+        self, frame: DataFrame, footers: Footers | None = None, compared: Compared | None = None
+    ) -> ExpectationSuiteValidationResult:
+        """The standard validation result, with counts and up to 20 samples of what failed.
 
-        Natively a day that passes, as nearly all do, is asked yes or no only: a quarter of the jobs of counting.
+        Args:
+            footers: those of the files that the frame reads, all of them.
+            compared: the day, and the days before it, for rules about history.
         """
-        if self._engine == "native":
-            passed = self.validate(frame, YES_OR_NO)
-            if passed.success:
-                return passed
-        return self.validate(frame, COUNTS_AND_SAMPLES)
+        with compared_with(compared):
+            return self.validate(frame, COUNTS_AND_SAMPLES, footers)
 
-    def validate(self, frame: DataFrame, result_format: dict[str, Any]) -> ExpectationSuiteValidationResult:
+    def validate(
+        self, frame: DataFrame, result_format: dict[str, Any], footers: Footers | None = None
+    ) -> ExpectationSuiteValidationResult:
         """The validation result in some result format."""
         if self._engine == "fused":
-            validator = self._fused.validator(frame, dict(result_format))
+            validator = self._fused.validator(frame, dict(result_format), footers)
         else:
             validator = Validator(self._batch, dict(result_format), {"dataframe": frame})
         result = validator.validate_expectation_suite(self._suite)
@@ -77,29 +86,71 @@ class Scanner:
         }
         return result
 
+    def failures(self, result: ExpectationSuiteValidationResult) -> tuple[Failure, ...]:
+        """The failed rules of a result."""
+        return tuple(
+            _failure(one, self._numbers.get(_key(one.expectation_config), 1))
+            for one in result.results
+            if not one.success
+        )
 
-def failures(result: ExpectationSuiteValidationResult) -> tuple[Failure, ...]:
-    """The failed rules of a result."""
-    return tuple(_failure(one) for one in result.results if not one.success)
+    def predicates(self, frame: DataFrame, names: Iterable[str]) -> dict[str, Predicate]:
+        """Name -> which rows break the rule, of those of the rules that are about single rows."""
+        wanted = set(names)
+        batch = self._batch.get_batch({"dataframe": frame})
+        found = {}
+        for rule in self._suite.expectations:
+            config = rule.configuration
+            name = rule_name(config.type, _columns(config.kwargs), self._numbers[_key(config)])
+            if name in wanted:
+                predicate = predicate_of(rule, batch.data.execution_engine, batch.id)
+                if predicate is not None:
+                    found[name] = predicate
+        return found
 
 
-def _failure(one: Any) -> Failure:
+def _numbers(configurations: Sequence[Any]) -> dict[str, int]:
+    """Which of the rules of its kind for its columns a rule is."""
+    seen: dict[str, int] = {}
+    numbers = {}
+    for config in configurations:
+        name = rule_name(config.type, _columns(config.kwargs))
+        seen[name] = seen.get(name, 0) + 1
+        numbers[_key(config)] = seen[name]
+    return numbers
+
+
+def _key(config: Any) -> str:
+    kwargs = {name: value for name, value in config.kwargs.items() if name != "batch_id" and value is not None}
+    return json.dumps([config.type, kwargs], sort_keys=True, default=str)
+
+
+def _columns(kwargs: dict[str, Any]) -> str:
+    return ", ".join([kwargs[name] for name in _COLUMNS if kwargs.get(name)] or kwargs.get("column_list", []))
+
+
+def _failure(one: Any, number: int) -> Failure:
     config = one.expectation_config
-    kwargs = {
-        k: v for k, v in config.kwargs.items() if k not in ("batch_id", "column", "column_A", "column_B", "column_list")
-    }
-    columns = [config.kwargs[k] for k in ("column", "column_A", "column_B") if k in config.kwargs] or config.kwargs.get(
-        "column_list", []
-    )
     return Failure(
         rule=config.type,
         # A rule that cannot be asked has judged nothing: whatever its severity, the day must not pass on it.
         severity=CRITICAL if _raised(one) else str(getattr(config.severity, "value", config.severity)),
-        column=", ".join(columns),
+        column=_columns(config.kwargs),
         observed=_observed(one),
-        allowed=", ".join(f"{k}={v}" for k, v in kwargs.items()) or "no exception",
+        allowed=_allowed(one),
         notes=str((config.meta or {}).get("notes", "")),
+        rows=int((one.result or {}).get("unexpected_count") or 0),
+        number=number,
     )
+
+
+def _allowed(one: Any) -> str:
+    said = ((one.result or {}).get("details") or {}).get("allowed")
+    if said:
+        return str(said)
+    skipped = ("batch_id", *_COLUMNS, "column_list")
+    kwargs = {name: value for name, value in one.expectation_config.kwargs.items() if name not in skipped}
+    return ", ".join(f"{name}={value}" for name, value in kwargs.items()) or "no exception"
 
 
 def _raised(one: Any) -> str:

@@ -24,6 +24,7 @@ class Failure:
         column: the columns it is about, separated by commas; empty for a rule about the table.
         rows: how many rows break it; 0 for a rule about the day as a whole.
         keys: up to three keys of such rows; a key of several columns with slashes between them.
+        number: of the suite's rules of this kind for these columns, which one.
     """
 
     rule: str
@@ -34,11 +35,12 @@ class Failure:
     notes: str
     rows: int = 0
     keys: tuple[str, ...] = ()
+    number: int = 1
 
     @property
     def name(self) -> str:
-        """The rule with its columns: `expect_column_values_to_not_be_null(track_id)`."""
-        return f"{self.rule}({self.column})"
+        """The rule with its columns, `expect_column_values_to_not_be_null(track_id)`; a second one like it with #2."""
+        return rule_name(self.rule, self.column, self.number)
 
     def __str__(self) -> str:
         about = f" of {self.column}" if self.column else ""
@@ -142,6 +144,11 @@ def _verdict(record: dict[str, Any]) -> Verdict:
             "override": override and Override(**override),
         }
     )
+
+
+def rule_name(rule: str, column: str, number: int = 1) -> str:
+    """What a rule is called wherever it is named."""
+    return f"{rule}({column})" + (f"#{number}" if number > 1 else "")
 
 
 def _path(table: LakeTable, day: date, run_id: str) -> str:

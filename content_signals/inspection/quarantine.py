@@ -1,0 +1,52 @@
+"""What is in a table's quarantine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from content_signals.contract import DAY
+from content_signals.day import parse_day
+from content_signals.lake.files import filesystem
+from content_signals.lake.snapshot import Snapshot
+from content_signals.pipeline.context import Context
+from content_signals.quality.quarantine_columns import ADDED, RULES
+
+REASON = "reason"  # of lines that a source could not be made of
+
+
+def quarantined(context: Context, name: str, day: str, examples: int = 3) -> list[dict[str, Any]]:
+    """One row a rule, those broken most first: how many rows break it, and some of them.
+
+    Of a source: one row a reason why lines were set aside.
+    """
+    table = context.lake.quarantine(context.catalog.any(name))
+    files = Snapshot(table).files([parse_day(day)])
+    if not files:
+        return []
+    found = ds.dataset([filesystem(path)[1] for path in files], filesystem=filesystem(files[0])[0])
+    column = RULES if RULES in found.schema.names else REASON
+    counts: Counter[str] = Counter()
+    for batch in found.to_batches(columns=[column]):
+        values = batch.column(0).flatten() if column == RULES else batch.column(0)
+        counts.update({entry["values"]: entry["counts"] for entry in pc.value_counts(values).to_pylist()})
+    return [
+        {"rule": rule, "rows": rows, "examples": _examples(found, column, rule, examples)}
+        for rule, rows in counts.most_common()
+    ]
+
+
+def _examples(found: ds.Dataset, column: str, rule: str, most: int) -> list[dict[str, Any]]:
+    """Some rows that break a rule, without what the platform has added; the scan ends with the last of them."""
+    picked: list[dict[str, Any]] = []
+    for batch in found.to_batches(batch_size=1000):
+        for row in batch.to_pylist():
+            broken = row[column] if column == RULES else [row[column]]
+            if rule in broken:
+                picked.append({name: value for name, value in row.items() if name not in (*ADDED, REASON, DAY)})
+            if len(picked) == most:
+                return picked
+    return picked

@@ -1,0 +1,336 @@
+"""Rules that compare a day with the days before it, as expectations in Great Expectations' own way.
+
+They stand in a suite like any other rule. What earlier days were like comes from the metrics kept with each promoted
+day (`baseline`): in our jobs the scanner says which day it is and what is known; in plain Great Expectations, once this
+module is imported, the day is that of the rows and the lake that of the settings.
+
+A rule that finds fewer than `min_days` earlier days judges nothing and passes; its result says so.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import date, timedelta
+from statistics import median
+from typing import Any, ClassVar
+
+from great_expectations.core.metric_domain_types import MetricDomainTypes
+from great_expectations.execution_engine.sparkdf_execution_engine import SparkDFExecutionEngine
+from great_expectations.expectations.expectation import BatchExpectation, render_suite_parameter_string
+from great_expectations.expectations.metrics.column_aggregate_metric_provider import ColumnAggregateMetricProvider
+from great_expectations.expectations.metrics.metric_provider import metric_value
+from great_expectations.expectations.registry import get_metric_kwargs
+from great_expectations.render.components import LegacyRendererType, RenderedStringTemplateContent
+from great_expectations.render.renderer.renderer import renderer
+from great_expectations.render.renderer_configuration import RendererConfiguration, RendererValueType
+from great_expectations.validator.metric_configuration import MetricConfiguration
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
+
+from content_signals.contract import DAY
+from content_signals.lake.layout import Lake, LakeTable
+from content_signals.quality.baseline import Baseline, KeptDay, values_of
+from content_signals.quality.distribution import bucket_of, stability_index
+from content_signals.settings import load_settings
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a day is compared with: the days before it, oldest first, and the digest of its rows if it is known."""
+
+    day: date
+    baseline: Baseline
+    digest: str | None = None
+
+
+_COMPARED: ContextVar[Compared | None] = ContextVar("compared", default=None)
+
+
+@contextmanager
+def compared_with(compared: Compared | None) -> Iterator[None]:
+    """Rules run in this block are about this day and compare with these."""
+    token = _COMPARED.set(compared)
+    try:
+        yield
+    finally:
+        _COMPARED.reset(token)
+
+
+class ColumnBuckets(ColumnAggregateMetricProvider):
+    """The metric `column.buckets`: bucket -> rows, and whether buckets are in order. See `distribution`."""
+
+    metric_name = "column.buckets"
+
+    @metric_value(engine=SparkDFExecutionEngine)
+    def _spark(
+        cls: Any,  # noqa: N805  # Great Expectations makes a class method of it
+        execution_engine: Any,
+        metric_domain_kwargs: dict[str, Any],
+        metric_value_kwargs: dict[str, Any],
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any],
+    ) -> dict[str, Any]:
+        frame, _, accessor = execution_engine.get_compute_domain(
+            metric_domain_kwargs, domain_type=MetricDomainTypes.COLUMN
+        )
+        name = accessor["column"]
+        kind = frame.schema[name].dataType
+        bucket = bucket_of(F.col(f"`{name}`"), kind).alias("bucket")
+        # At most some thousand buckets, whatever the rows.
+        rows = frame.where(F.col(f"`{name}`").isNotNull()).select(bucket).groupBy("bucket").count().collect()
+        counts = {str(row["bucket"]): row["count"] for row in rows}
+        return {"ordered": not isinstance(kind, StringType), "counts": counts}
+
+
+class HistoryExpectation(BatchExpectation, ABC):
+    """What all of these share: whose history, how many days of it, how many at least."""
+
+    history_of: str
+    days: int = 28
+    min_days: int = 7
+
+    args_keys: ClassVar[tuple[str, ...]] = ("history_of",)
+    about: ClassVar[str]
+    condition: ClassVar[str]
+
+    @abstractmethod
+    def _kept(self, metrics: Mapping[str, Any]) -> tuple[str, Any]:
+        """Name and value of the metric that is kept of the day; the value None when the day has none."""
+
+    @abstractmethod
+    def _judge(self, value: Any, earlier: Mapping[date, Any], day: date) -> tuple[bool, Any, str]:
+        """Whether the value will do, what was observed, and what is allowed, in words."""
+
+    def get_validation_dependencies(self, execution_engine: Any = None, runtime_configuration: Any = None) -> Any:
+        """The declared metrics, and the greatest `ds`: the day the rows are of."""
+        found = super().get_validation_dependencies(execution_engine, runtime_configuration)
+        kwargs = get_metric_kwargs("column.max", self.configuration, runtime_configuration)
+        domain = type(kwargs["metric_domain_kwargs"])({**kwargs["metric_domain_kwargs"], "column": DAY})
+        found.set_metric_configuration(
+            "column.max", MetricConfiguration("column.max", domain, kwargs["metric_value_kwargs"])
+        )
+        return found
+
+    def _validate(
+        self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None
+    ) -> dict[str, Any]:
+        compared = _COMPARED.get() or _of_settings(self.history_of, metrics["column.max"])
+        name, value = self._kept(metrics)
+        earlier = values_of(compared.baseline.before(compared.day, self.days), name)
+        details = {"metric": name, "value": value, "days": len(earlier)}
+        if value is None:
+            return _result(True, None, "nothing to compare: the day has no value", details)
+        if len(earlier) < self.min_days:
+            allowed = f"not judged: {len(earlier)} earlier days are known, {self.min_days} are needed"
+            return _result(True, self._shown(value), allowed, details)
+        good, observed, allowed = self._judge(value, earlier, compared.day)
+        return _result(good, observed, allowed, details)
+
+    def _shown(self, value: Any) -> Any:
+        return value
+
+    @classmethod
+    def _prescriptive_template(cls, renderer_configuration: RendererConfiguration[Any]) -> RendererConfiguration[Any]:
+        for name, kind in _parameters(renderer_configuration.kwargs):
+            renderer_configuration.add_param(name=name, param_type=kind)
+        renderer_configuration.template_str = cls._template(renderer_configuration.kwargs)
+        return renderer_configuration
+
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
+    @render_suite_parameter_string
+    def _prescriptive_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
+    ) -> list[RenderedStringTemplateContent]:
+        runtime = runtime_configuration or {}
+        kwargs = {**{name: f.default for name, f in cls.__fields__.items()}, **configuration.kwargs}
+        string_template = {
+            "template": cls._template(kwargs, with_column=runtime.get("include_column_name") is not False),
+            "params": {name: kwargs[name] for name, _ in _parameters(kwargs)},
+            "styling": runtime.get("styling"),
+        }
+        return [RenderedStringTemplateContent(content_block_type="string_template", string_template=string_template)]
+
+    @classmethod
+    def _template(cls, kwargs: Mapping[str, Any], *, with_column: bool = True) -> str:
+        subject = "$column: " if with_column and kwargs.get("column") else ""
+        return f"{subject}{cls.about} {cls.condition} of the last $days promoted days."
+
+
+class ExpectRowCountToBeLikeHistory(HistoryExpectation):
+    """Rows of the day against the median of earlier days, at least `min_ratio` and at most `max_ratio` times it."""
+
+    min_ratio: float = 0.5
+    max_ratio: float = 2.0
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("table.row_count",)
+    success_keys: ClassVar[tuple[str, ...]] = ("history_of", "days", "min_days", "min_ratio", "max_ratio")
+    about: ClassVar[str] = "rows"
+    condition: ClassVar[str] = "must be $min_ratio to $max_ratio times the median"
+
+    def _kept(self, metrics: Mapping[str, Any]) -> tuple[str, Any]:
+        return "rows", metrics["table.row_count"]
+
+    def _judge(self, value: Any, earlier: Mapping[date, Any], day: date) -> tuple[bool, Any, str]:
+        return _by_ratio(value, list(earlier.values()), self.min_ratio, self.max_ratio)
+
+
+class _OfColumn(HistoryExpectation, ABC):
+    column: str
+
+    domain_keys: ClassVar[tuple[str, ...]] = ("batch_id", "column")
+    domain_type: ClassVar[MetricDomainTypes] = MetricDomainTypes.COLUMN
+    args_keys: ClassVar[tuple[str, ...]] = ("column", "history_of")
+
+
+class ExpectColumnNullShareToBeLikeHistory(_OfColumn):
+    """The share of nulls against the median share of earlier days: at most `max_difference` away from it."""
+
+    max_difference: float = 0.1
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("table.row_count", "column.non_null_count")
+    success_keys: ClassVar[tuple[str, ...]] = ("history_of", "days", "min_days", "max_difference")
+    about: ClassVar[str] = "share of nulls"
+    condition: ClassVar[str] = "must be within $max_difference of the median"
+
+    def _kept(self, metrics: Mapping[str, Any]) -> tuple[str, Any]:
+        rows = metrics["table.row_count"]
+        share = (rows - metrics["column.non_null_count"]) / rows if rows else None
+        return f"null_share({self.column})", share
+
+    def _judge(self, value: Any, earlier: Mapping[date, Any], day: date) -> tuple[bool, Any, str]:
+        usual = median(earlier.values())
+        allowed = f"{usual:.4g} ± {self.max_difference:g} (the median of {len(earlier)} days)"
+        return abs(value - usual) <= self.max_difference, value, allowed
+
+
+class ExpectColumnMeanToBeLikeHistory(_OfColumn):
+    """The mean against the median of earlier days' means, at least `min_ratio` and at most `max_ratio` times it."""
+
+    min_ratio: float = 0.5
+    max_ratio: float = 2.0
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("column.mean",)
+    success_keys: ClassVar[tuple[str, ...]] = ("history_of", "days", "min_days", "min_ratio", "max_ratio")
+    about: ClassVar[str] = "mean"
+    condition: ClassVar[str] = "must be $min_ratio to $max_ratio times the median"
+
+    def _kept(self, metrics: Mapping[str, Any]) -> tuple[str, Any]:
+        mean = metrics["column.mean"]
+        return f"mean({self.column})", None if mean is None else float(mean)
+
+    def _judge(self, value: Any, earlier: Mapping[date, Any], day: date) -> tuple[bool, Any, str]:
+        return _by_ratio(value, list(earlier.values()), self.min_ratio, self.max_ratio)
+
+
+class ExpectColumnDistributionToBeLikeHistory(_OfColumn):
+    """The population stability index of the column against earlier days: at most `max_psi`.
+
+    A day of fewer than `min_rows` values is not judged: chance alone moves its index.
+    """
+
+    max_psi: float = 0.25
+    min_rows: int = 500
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("column.buckets",)
+    success_keys: ClassVar[tuple[str, ...]] = ("history_of", "days", "min_days", "max_psi", "min_rows")
+    about: ClassVar[str] = "distribution (population stability index)"
+    condition: ClassVar[str] = "must be at most $max_psi from that"
+
+    def _kept(self, metrics: Mapping[str, Any]) -> tuple[str, Any]:
+        found = metrics["column.buckets"]
+        return f"buckets({self.column})", found if found and found["counts"] else None
+
+    def _judge(self, value: Any, earlier: Mapping[date, Any], day: date) -> tuple[bool, Any, str]:
+        rows = sum(value["counts"].values())
+        if rows < self.min_rows:
+            return True, None, f"not judged: {rows} values, {self.min_rows} are needed"
+        days = [one["counts"] for one in earlier.values()]
+        index = stability_index(days, value["counts"], ordered=value["ordered"])
+        return index <= self.max_psi, round(index, 6), f"at most {self.max_psi:g}, against {len(days)} days"
+
+    def _shown(self, value: Any) -> Any:
+        return None
+
+
+class ExpectTableToDifferFromDayBefore(HistoryExpectation):
+    """The rows, stamps aside, are not the very ones of the day before: the same file has not come twice."""
+
+    days: int = 1
+    min_days: int = 1
+
+    success_keys: ClassVar[tuple[str, ...]] = ("history_of", "days", "min_days")
+    about: ClassVar[str] = "rows"
+    condition: ClassVar[str] = "must not all be those"
+
+    def _validate(
+        self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None
+    ) -> dict[str, Any]:
+        known = _COMPARED.get()
+        digest = known.digest if known and known.digest else _digest(execution_engine)
+        return super()._validate({**metrics, "digest": digest}, runtime_configuration, execution_engine)
+
+    def _kept(self, metrics: Mapping[str, Any]) -> tuple[str, Any]:
+        return "digest", metrics["digest"]
+
+    def _judge(self, value: Any, earlier: Mapping[date, Any], day: date) -> tuple[bool, Any, str]:
+        before = earlier.get(day - timedelta(days=1))
+        return value != before, value, "another digest than the day before's"
+
+
+def kept_metrics(result: Any) -> dict[str, Any]:
+    """What a validation result says of the day that later days are compared with, by name."""
+    details = [(one.result or {}).get("details") or {} for one in result.results]
+    return {d["metric"]: d["value"] for d in details if "metric" in d and d.get("value") is not None}
+
+
+def _by_ratio(value: Any, earlier: Sequence[Any], low: float, high: float) -> tuple[bool, Any, str]:
+    usual = median(earlier)
+    least, most = sorted((usual * low, usual * high))
+    allowed = f"{least:.6g} to {most:.6g} ({low:g} to {high:g} times the median of {len(earlier)} days)"
+    return least <= value <= most, value, allowed
+
+
+def _result(good: bool, observed: Any, allowed: str, details: dict[str, Any]) -> dict[str, Any]:
+    return {"success": good, "result": {"observed_value": observed, "details": {**details, "allowed": allowed}}}
+
+
+def _parameters(kwargs: Mapping[str, Any]) -> list[tuple[str, RendererValueType]]:
+    kinds = {"column": RendererValueType.STRING, "days": RendererValueType.NUMBER}
+    kinds |= dict.fromkeys(("min_ratio", "max_ratio", "max_difference", "max_psi"), RendererValueType.NUMBER)
+    return [(name, kind) for name, kind in kinds.items() if name in kwargs]
+
+
+def _of_settings(name: str, newest: Any) -> Compared:
+    """Outside our jobs: the day of the rows, and the lake of the settings."""
+    if newest is None:
+        raise ValueError("the frame has no rows, and so no day to compare with earlier ones")
+    day = newest if isinstance(newest, date) else date.fromisoformat(str(newest)[:10])
+    root = Lake(load_settings().lake).root
+    return Compared(day, Baseline(LakeTable(name, f"{root}/signals/{name}", f"{root}/_runs/{name}")))
+
+
+def _digest(engine: Any) -> str:
+    from content_signals.lake.stage import digests_of
+
+    frame = engine.batch_manager.active_batch_data.dataframe
+    found = digests_of(frame)
+    return found[max(found)][1] if found else "0-0"
+
+
+__all__ = [
+    "ColumnBuckets",
+    "Compared",
+    "ExpectColumnDistributionToBeLikeHistory",
+    "ExpectColumnMeanToBeLikeHistory",
+    "ExpectColumnNullShareToBeLikeHistory",
+    "ExpectRowCountToBeLikeHistory",
+    "ExpectTableToDifferFromDayBefore",
+    "KeptDay",
+    "compared_with",
+    "kept_metrics",
+]

@@ -1,0 +1,26 @@
+"""Judge a day's quarantined rows again, after a rule was mended, and promote those that pass: `--table NAME --day D`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+
+from content_signals.errors import UsageError
+from content_signals.lake.session import spark_session
+from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.job import main, parser
+
+
+def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:
+    """Run the step."""
+    if len(days) > 1:
+        raise UsageError("rows are released day by day", next_step="give --day")
+    table = context.catalog.table(given.table)
+    spark = spark_session(f"release {table.table}")
+    from content_signals.pipeline.release import release  # imports Great Expectations: seconds
+
+    return release(context, spark, table, days[0])
+
+
+if __name__ == "__main__":
+    main("release_quarantine", parser(__doc__, subject="table"), work)
