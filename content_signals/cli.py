@@ -16,10 +16,15 @@ features_app = typer.Typer(no_args_is_help=True, help="Features, as models read 
 app.add_typer(features_app, name="features")
 generate_app = typer.Typer(no_args_is_help=True, help="Landing files like a platform's, with known faults in them.")
 app.add_typer(generate_app, name="generate")
+alert_app = typer.Typer(no_args_is_help=True, help="Alerts: try the channels; tell what no job could.")
+app.add_typer(alert_app, name="alert")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Settings file; default: conf/local.toml.")]
 Day = Annotated[str, typer.Option("--day", help="YYYY-MM-DD")]
+Reason = Annotated[str, typer.Option("--reason", help="What happened, in a sentence or a few lines.")]
+TaskLog = Annotated[str | None, typer.Option("--task-log", help="URL of the task's log.")]
+RunId = Annotated[str | None, typer.Option("--run-id", help="The run it happened in.")]
 Folder = Annotated[Path | None, typer.Argument(help="Where to; default: the landing folder of the settings.")]
 Days = Annotated[int, typer.Option(min=1, help="How many days, the last of them yesterday.")]
 Seed = Annotated[int, typer.Option(help="The same seed writes the same files.")]
@@ -229,6 +234,34 @@ def generate_event_files(
     planted = {"duplicate": made.duplicates, "late": made.late, "malformed": made.malformed}
     counts = ", ".join(f"{sum(count.values()):,} {name}" for name, count in planted.items())
     typer.echo(f"{home}: {len(made.rows)} days, {sum(made.rows.values()):,} rows, of them {counts}")
+
+
+@alert_app.command()
+def late(
+    table: str, day: Day, reason: Reason, task_log: TaskLog = None, run_id: RunId = None, settings: SettingsFile = None
+) -> None:
+    """Tell the owner that a day is late. Exit code 0 even when no channel takes it: the log says so."""
+    from content_signals.alerts.command import tell
+
+    tell(settings, "late", table, day, reason, task_log, run_id)
+
+
+@alert_app.command()
+def lost(
+    table: str, day: Day, reason: Reason, task_log: TaskLog = None, run_id: RunId = None, settings: SettingsFile = None
+) -> None:
+    """Tell the owner that a job ended without a word: killed, timed out, its worker gone. Exit codes as for `late`."""
+    from content_signals.alerts.command import tell
+
+    tell(settings, "lost", table, day, reason, task_log, run_id)
+
+
+@alert_app.command(name="test")
+def try_alerts(settings: SettingsFile = None) -> None:
+    """Send a trial message to every channel; exit code 75 when one did not take it."""
+    from content_signals.alerts.command import try_channels
+
+    try_channels(settings)
 
 
 def main() -> None:
