@@ -148,9 +148,8 @@ def _rules(failures: Sequence[Failure]) -> str:
 
 
 def _rule(failure: Failure) -> list[str]:
-    about = f" of {plain(failure.column)}" if failure.column else ""
     lines = [
-        f"- {failure.rule}{about} ({failure.severity})",
+        f"- {plain(failure.name)} ({failure.severity})",
         f"  observed {plain(failure.observed)}, allowed {plain(failure.allowed)}",
     ]
     if failure.rows:
