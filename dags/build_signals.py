@@ -4,7 +4,8 @@ ABOUT
 
 Started by DRIVER, when a day of it is promoted. `extract` computes the day into staged files that no reader sees;
 `validate` judges them by the rules in `expectations/TABLE.json`; `promote` makes the whole day visible in one commit;
-`announce` starts whatever is made from it. All three jobs carry the same run id, and so do their retries.
+`announce` starts whatever is made from it. All three jobs carry the same run id, and so do their retries. `ask` is
+skipped unless rules have stopped the day.
 
 ### When a task is red
 Until the day is promoted readers see what was promoted before: a failure never leaves half a day behind.
@@ -12,9 +13,11 @@ Until the day is promoted readers see what was promoted before: a failure never 
 * **`extract` up for retry, exit code 75**: an input has no such day yet. It is tried again, ever more slowly, until the
   day is late; a day that is late already is tried for half an hour. Nothing to do here; look at the input's own DAG.
 * **`extract`, exit code 66**: DRIVER has no rows for the day: it never landed. Ingest the day first.
-* **`validate`, exit code 65**: a critical rule failed. The message names the rule, what was observed and what is
-  allowed. Not retried. See `verdict.json` and `validation_result.json` under `<lake>/_runs/TABLE/<day>/`; mend the
-  source or the rule, then clear `extract` and what follows.
+* **`validate`, exit code 65**: rules have stopped the day. The message names them, what was observed and what is
+  allowed. Not retried. See `content-signals quarantine TABLE --day …`, and `verdict.json` and
+  `validation_result.json` under `<lake>/_runs/TABLE/<day>/`. Either mend the source or the rule, then clear `extract`
+  and what follows; or let the day through as it is: `ask` has started a run of `approve_TABLE`, which waits for an
+  answer under **Required Actions**. This run stays red all the same.
 * **`promote`, exit code 65**: another run has taken the day over, or the staged files are not the judged ones. Nothing
   was changed. Look at the other run; if its rows are not the ones you want, clear `extract` and what follows.
 * **any, exit code 64**: the call is wrong, most often the day. Trigger it again with a proper day.
@@ -45,6 +48,7 @@ from airflow.sdk import PartitionedAssetTimetable, chain
 from content_signals.catalog import catalog
 from content_signals.contract import Table
 from content_signals.day import ONE_DAY
+from content_signals.orchestration.approval import ApprovalRequest, build_dag_id
 from content_signals.orchestration.assets import announce, outlets, table_asset
 from content_signals.orchestration.defaults import signals_dag
 from content_signals.orchestration.forms import day_field
@@ -58,9 +62,10 @@ def build_dag(table: Table, page: str, paths: JobPaths) -> None:
     """One table's DAG."""
     page = page.replace("TABLE", table.table).replace("DRIVER", table.driver.table).replace("ABOUT", table.about)
     with signals_dag(
-        f"build_{table.table}",
+        build_dag_id(table.table),
         page,
         owner=table.owner,
+        table=table.table,
         tags=["build", table.family],
         schedule=PartitionedAssetTimetable(assets=table_asset(table.driver.table)),
         # Nothing here starts by the clock, and what is announced to a paused DAG is lost.
@@ -70,6 +75,7 @@ def build_dag(table: Table, page: str, paths: JobPaths) -> None:
         params={"day": day_field()},
     ):
         arguments = for_day("--table", table.table)
+        validate = spark_job("validate_signals", arguments, paths, execution_timeout=timedelta(hours=1))
         chain(
             spark_job(
                 "extract_signals",
@@ -80,10 +86,11 @@ def build_dag(table: Table, page: str, paths: JobPaths) -> None:
                 retries=retries_within(table.fresh_within + ONE_DAY),
                 retry_policy=ExitCodePolicy(late_after=table.fresh_within),
             ),
-            spark_job("validate_signals", arguments, paths, execution_timeout=timedelta(hours=1)),
+            validate,
             python_job("promote_signals", arguments, paths, execution_timeout=timedelta(minutes=15)),
             announce(outlets(table), DAY),
         )
+        validate >> ApprovalRequest(task_id="ask", table=table.table)
 
 
 for contract in catalog().tables:

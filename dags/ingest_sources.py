@@ -6,8 +6,9 @@ minutes and holds no slot; `ingest` parses it into the source table, de-duplicat
 source whose files never land here is left out by the setting `sources`.
 
 ### When a task is red
-* **`wait`**: the file had not landed when the day was due. The message names the paths and the deadline. Ask the
-  sender; once the file is there, clear the task: everything after it follows.
+* **`wait`**: the file had not landed when the day was due. The message names the paths and the deadline, and the
+  owner has an alert, unless the day was long past when somebody asked for it. Ask the sender; once the file is there,
+  clear the task: everything after it follows.
 * **`ingest`, exit code 65**: the file breaks its contract (wrong header, truncated gzip, too many malformed rows). The
   message names file, line and columns; rows set aside lie in `<lake>/quarantine/<source>`. It is not retried: have the
   file landed again, then clear the task.
@@ -40,6 +41,7 @@ from datetime import timedelta
 from airflow.sdk import CronPartitionTimetable, TaskGroup
 
 from content_signals.catalog import catalog
+from content_signals.orchestration.alerts import FailureAlert
 from content_signals.orchestration.assets import announce, outlets
 from content_signals.orchestration.defaults import PROJECT_OWNER, signals_dag
 from content_signals.orchestration.forms import choice_field, day_field
@@ -71,7 +73,8 @@ with signals_dag(
     },
 ):
     for source in SOURCES:
-        with TaskGroup(source.table, default_args={"owner": source.owner}, tooltip=source.about):
+        of_source = {"owner": source.owner, "on_failure_callback": [FailureAlert(source.table)]}
+        with TaskGroup(source.table, default_args=of_source, tooltip=source.about):
             wait = LandingSensor(
                 task_id="wait", source=source, landing=SETTINGS.landing, day=DAY, poke_interval=timedelta(minutes=5)
             )

@@ -48,6 +48,7 @@ def publish_dag(table: Table, page: str, paths: JobPaths) -> None:
         f"publish_{table.table}",
         page.replace("TABLE", table.table).replace("FAMILY", table.family),
         owner=table.owner,
+        table=table.table,
         tags=["publish", table.family],
         schedule=PartitionedAssetTimetable(assets=publish_asset(table.table)),
         # Nothing here starts by the clock, and what is announced to a paused DAG is lost.

@@ -41,6 +41,7 @@ from airflow.sdk import TaskGroup, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from content_signals.catalog import catalog
+from content_signals.orchestration.alerts import FailureAlert
 from content_signals.orchestration.assets import announce, publish_asset
 from content_signals.orchestration.defaults import PROJECT_OWNER, signals_dag
 from content_signals.orchestration.forms import choice_field, date_field
@@ -88,7 +89,8 @@ with signals_dag(
     rebuild >> EmptyOperator(task_id="complete")
     for table in TABLES:
         if table.serve:
-            with TaskGroup(table.table, default_args={"owner": table.owner}, tooltip=table.about):
+            of_table = {"owner": table.owner, "on_failure_callback": [FailureAlert(table.table)]}
+            with TaskGroup(table.table, default_args=of_table, tooltip=table.about):
                 find = task(task_id="last_day", trigger_rule=TriggerRule.ALL_DONE)(last_day_rebuilt)
                 last_day = find(table.table, rebuild.output)
                 announce([publish_asset(table.table)], last_day)

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from content_signals.orchestration.alerts import log_failure
+from content_signals.orchestration.alerts import FailureAlert, alert_unsaid
 from content_signals.orchestration.partition import MACROS
 from content_signals.orchestration.retry import FIRST_DELAY, RETRIES, ExitCodePolicy
 
@@ -18,8 +18,15 @@ PROJECT_OWNER = "content-signals"
 START = datetime(2015, 1, 1, tzinfo=UTC)
 
 
-def signals_dag(dag_id: str, page: str, *, owner: str, tags: list[str], **options: Any) -> DAG:
-    """A DAG with the project's defaults. `page` is what the UI shows about it; its first line is the description."""
+def signals_dag(
+    dag_id: str, page: str, *, owner: str, tags: list[str], table: str | None = None, **options: Any
+) -> DAG:
+    """A DAG with the project's defaults.
+
+    Args:
+        page: what the UI shows about it; its first line is the description.
+        table: the table whose owner is alerted when a task is lost; see `FailureAlert`.
+    """
     page = inspect.cleandoc(page)
     return DAG(
         dag_id=dag_id,
@@ -35,7 +42,8 @@ def signals_dag(dag_id: str, page: str, *, owner: str, tags: list[str], **option
             "retry_delay": FIRST_DELAY,
             "retry_policy": ExitCodePolicy(),
             "execution_timeout": timedelta(minutes=10),
-            "on_failure_callback": [log_failure],
+            "on_failure_callback": [FailureAlert(table)],
         },
+        on_failure_callback=[alert_unsaid],
         **options,
     )

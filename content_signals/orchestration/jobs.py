@@ -38,8 +38,7 @@ class JobFailed(AirflowException):  # type: ignore[misc]  # Airflow is not insta
         reason = REASONS.get(exit_code, "unknown failure; see the log above")
         said = f": {report['error']}" if report.get("error") else ""
         super().__init__(f"{job} ended with exit code {exit_code}, {reason}{said}\nBy hand: {shlex.join(command)}")
-        self.exit_code = exit_code
-        self.report = dict(report)
+        self.job, self.exit_code, self.report = job, exit_code, dict(report)
 
 
 class JobReport:
@@ -238,14 +237,20 @@ def spark_job(
 
 
 def python_job(
-    job: str, arguments: Sequence[str], paths: JobPaths, *, execution_timeout: timedelta, **options: Any
+    job: str,
+    arguments: Sequence[str],
+    paths: JobPaths,
+    *,
+    execution_timeout: timedelta,
+    run_id: str = RUN_ID,
+    **options: Any,
 ) -> PythonJob:
-    """A task that runs `jobs/<job>.py` with the jobs environment's Python."""
+    """A task that runs `jobs/<job>.py` with the jobs environment's Python; its run id, unless it is about another run."""
     return PythonJob(
         task_id=options.pop("task_id", job.partition("_")[0]),
         python=paths.python,
         script=paths.script(job),
-        arguments=[*arguments, "--run-id", RUN_ID],
+        arguments=[*arguments, "--run-id", run_id],
         folder=str(paths.root),
         variables=paths.variables(),
         execution_timeout=execution_timeout,

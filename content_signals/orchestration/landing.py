@@ -13,7 +13,20 @@ from content_signals.contract import Source
 from content_signals.day import parse_day, valid_from
 
 
-class LandingSensor(BaseSensorOperator):  # type: ignore[misc]  # Airflow is not installed where mypy runs
+class DayLate(AirflowFailException):  # type: ignore[misc]  # Airflow is not installed where mypy runs
+    """The day's file has not landed in time. Airflow retries none of these.
+
+    Attributes:
+        reason: the same in one line, for an alert.
+        since: when the day became late.
+    """
+
+    def __init__(self, text: str, *, reason: str, since: datetime) -> None:
+        super().__init__(text)
+        self.reason, self.since = reason, since
+
+
+class LandingSensor(BaseSensorOperator):  # type: ignore[misc]
     """Waits for one of the source's landing files; holds no slot between looks.
 
     Gives up when the day is late, that is `fresh_within` after its end. Nothing is retried then: a file that lands
@@ -43,20 +56,21 @@ class LandingSensor(BaseSensorOperator):  # type: ignore[misc]  # Airflow is not
                 return PokeReturnValue(is_done=True, xcom_value=path)
         deadline = valid_from(parse_day(self.day)) + self.source.fresh_within
         if datetime.now(UTC) > deadline:
-            raise AirflowFailException(self._late(paths, deadline))
+            raise self._late(paths, deadline)
         self.log.info("Not landed yet, looking again until %s: %s", _utc(deadline), ", ".join(paths))
         return False
 
-    def _late(self, paths: Sequence[str], deadline: datetime) -> str:
-        return (
-            f"{self.source.table}, {self.day}: nothing has landed, and the day was due by {_utc(deadline)} "
-            f"({self.source.fresh_within} after its end).\n"
+    def _late(self, paths: Sequence[str], deadline: datetime) -> DayLate:
+        reason = f"nothing has landed, and the day was due by {_utc(deadline)}"
+        text = (
+            f"{self.source.table}, {self.day}: {reason} ({self.source.fresh_within} after its end).\n"
             f"Looked for: {', '.join(paths)}\n"
             f"State: {self.source.table} has no rows for {self.day} and nothing was announced for it; other days go "
             f"on, and readers keep what was promoted before.\n"
             f"Next: once the file has landed, clear this task, or trigger ingest_sources with day={self.day} "
             f'and sources=["{self.source.table}"].'
         )
+        return DayLate(text, reason=reason, since=deadline)
 
 
 def _exists(path: str) -> bool:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from content_signals.day import parse_day, valid_from
-from content_signals.errors import BROKEN_DATA, NOT_LANDED, TEMPORARY, USAGE
+from content_signals.errors import BROKEN_DATA, NOT_LANDED, TEMPORARY, UNKNOWN, USAGE
 from content_signals.orchestration.partition import run_day
 
 REASONS = {
@@ -55,6 +56,8 @@ def attempt(try_number: int, max_tries: int, context: Any) -> int:
 class ExitCodePolicy(RetryPolicy):  # type: ignore[misc]  # Airflow is not installed where mypy runs
     """Usage errors, broken data and missing files fail at once; temporary failures are retried, ever more slowly.
 
+    A task that ran out of time counts as a crash: one with the many tries of `late_after` would go on for days.
+
     Args:
         late_after: how long after its end the run's day is late: temporary failures are retried until then, however
             many tries that takes (the task's `retries` permitting). A day that is late already, as one long past is,
@@ -66,7 +69,7 @@ class ExitCodePolicy(RetryPolicy):  # type: ignore[misc]  # Airflow is not insta
 
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
         """Airflow's question after each failed try."""
-        code = exit_code(exception)
+        code = UNKNOWN if isinstance(exception, AirflowTaskTimeout) else exit_code(exception)
         if code is None:
             return RetryDecision.default()
         reason = f"exit code {code}: {REASONS.get(code, 'unknown failure')}"

@@ -14,6 +14,7 @@ from airflow.sdk import Asset, CronPartitionTimetable, PartitionedAssetTimetable
 from airflow.serialization.serialized_objects import DagSerialization
 
 from content_signals.catalog import catalog
+from content_signals.orchestration.alerts import FailureAlert, alert_unsaid
 from content_signals.orchestration.jobs import PythonJob, SparkJob
 from content_signals.orchestration.landing import LandingSensor
 from content_signals.orchestration.retry import ExitCodePolicy
@@ -25,6 +26,7 @@ EXPECTED = {
     "rebuild_signals",
     "maintain_lake",
     *(f"build_{table.table}" for table in catalog().tables),
+    *(f"approve_{table.table}" for table in catalog().tables),
     *(f"publish_{table}" for table in SERVED),
 }
 
@@ -79,7 +81,8 @@ def test_tasks_are_owned_limited_and_retried_by_exit_code(bag: Any, dag_id: str)
         assert task.retries > 0, task.task_id
         assert isinstance(task.retry_policy, ExitCodePolicy), task.task_id
         assert task.execution_timeout, task.task_id
-        assert task.on_failure_callback, task.task_id
+        assert [type(callback) for callback in task.on_failure_callback] == [FailureAlert], task.task_id
+    assert bag.dags[dag_id].on_failure_callback == [alert_unsaid]
 
 
 def test_only_one_spark_driver_at_a_time(bag: Any) -> None:
@@ -133,7 +136,7 @@ def test_ingest_waits_only_for_the_sources_of_the_settings(monkeypatch: pytest.M
 def test_build_listens_to_the_driver_alone(bag: Any, table: Any) -> None:
     dag = bag.dags[f"build_{table.table}"]
     assert scheduled_by(dag) == table.driver.table
-    assert [task.task_id for task in dag.topological_sort()] == ["extract", "validate", "promote", "announce"]
+    assert [task.task_id for task in dag.topological_sort()] == ["extract", "validate", "promote", "announce", "ask"]
     assert isinstance(dag.get_task("promote"), PythonJob), "promote needs no JVM"
     expected = {table.table} | ({f"{table.table}/publish"} if table.serve else set())
     assert outlet_names(dag.get_task("announce")) == expected

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from content_signals.day import valid_from
 from content_signals.errors import UsageError
@@ -44,6 +45,11 @@ def test_temporary_failures_are_retried_ever_more_slowly() -> None:
 @pytest.mark.parametrize("code", [1, -9, 137])
 def test_a_crash_is_retried_twice(code: int) -> None:
     actions = [decide(failed(code), number).action for number in (1, 2, 3)]
+    assert actions == [RetryAction.RETRY, RetryAction.RETRY, RetryAction.FAIL]
+
+
+def test_a_task_that_ran_out_of_time_counts_as_a_crash() -> None:
+    actions = [decide(AirflowTaskTimeout("Timeout"), number).action for number in (1, 2, 3)]
     assert actions == [RetryAction.RETRY, RetryAction.RETRY, RetryAction.FAIL]
 
 

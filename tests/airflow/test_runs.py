@@ -55,7 +55,7 @@ def test_build_gives_its_three_jobs_the_day_and_one_run_id(bag: Any, jobs: Any) 
 
 
 def test_broken_data_stops_the_day_without_a_retry(bag: Any, jobs: Any) -> None:
-    jobs.plan(validate_signals=(65, "position is 0 in 3 rows, at least 1 is allowed"))
+    jobs.plan(validate_signals=(65, "position is 0 in 3 rows, at least 1 is allowed", {"verdict": "stopped"}))
     run = bag.dags["build_playlist_changes_v1"].test(run_conf={"day": "2020-03-01"})
     assert str(run.state) == "failed"
     assert states(run) == {
@@ -63,6 +63,7 @@ def test_broken_data_stops_the_day_without_a_retry(bag: Any, jobs: Any) -> None:
         "validate": "failed",
         "promote": "upstream_failed",
         "announce": "upstream_failed",
+        "ask": "success",
     }
     assert [call["job"] for call in jobs.calls()] == ["extract_signals", "validate_signals"]
 
