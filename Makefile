@@ -5,7 +5,7 @@ AIRFLOW := .venv/airflow/bin
 UV_COMPILE := .venv/tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up down test test-unit test-services test-spark test-airflow test-e2e test-quick lint bench-extract bench-smoke lock clean
+.PHONY: help setup setup-test demo demo-alert up down test test-unit test-services test-spark test-airflow test-e2e test-quick lint bench-extract bench-smoke lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ setup-test: ## install what the tests need too
 
 demo: setup ## set up, then run the whole path on some days (LANDING=dir: on your own landing files)
 	@$(JOBS)/content-signals demo $(if $(LANDING),--landing "$(LANDING)")
+
+demo-alert: setup ## break a day on purpose: the alert arrives in a mailbox and at a webhook of this machine
+	@$(JOBS)/python -m content_signals.local.demo_alert
 
 up: setup ## start the Airflow UI, the online store and the feature server
 	@$(JOBS)/content-signals up

@@ -69,7 +69,7 @@ def of_verdict(
         next_step=_after(contract, verdict, lake),
         reasons=verdict.stopped_by,
         failures=failures,
-        rows=verdict.rows,
+        rows=verdict.rows + verdict.quarantined,  # a verdict counts what is left
         set_aside=verdict.quarantined,
         override=verdict.override,
         run_id=verdict.run_id,
