@@ -52,6 +52,7 @@ def _environment(settings: Settings, home: Path) -> dict[str, str]:
     """What Airflow and, through it, every task inherits."""
     values = {
         "CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "4",

@@ -25,6 +25,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from content_signals.orchestration.partition import DAY, RUN_ID
 from content_signals.orchestration.paths import JobPaths
 from content_signals.orchestration.retry import REASONS
+from content_signals.orchestration.signals_page.links import DocsLink, SignalsLink
 
 SPARK_POOL = "spark"
 SPARK_CONNECTION = "content_signals_spark"
@@ -133,6 +134,7 @@ class SparkJob(SparkSubmitOperator):  # type: ignore[misc]
     """A Spark job. The master is the connection's where one is defined, else the properties file's."""
 
     ui_color = "#fdebd0"
+    operator_extra_links = (SignalsLink(), DocsLink())
 
     def __init__(self, *, folder: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -25,6 +25,7 @@ os.environ.update(
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__CORE__UNIT_TEST_MODE="False",
     AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
+    AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
     CONTENT_SIGNALS_LANDING=str(HOME / "landing"),
     CONTENT_SIGNALS_LAKE=str(HOME / "lake"),
     CONTENT_SIGNALS_JOBS_ENV=str(HOME / "jobs"),
