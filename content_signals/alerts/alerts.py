@@ -8,6 +8,7 @@ passes, one line says so. Nothing here fails a job: what goes wrong is said, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -228,14 +229,20 @@ class Alerts:
         if self._send(str(record.at), line):
             self._ends.setdefault(table.table, [])
 
-    def _close_affected(self, root: Ref) -> Iterator[Ref]:
+    def _close_affected(self, root: Ref) -> list[Ref]:
         """Close what followed from a problem: its own line names them. What is still wrong then is told as new."""
-        for found in lineage.affected_by(root, self._catalog, self._records):
-            with self._records.turn(found.at):
-                record = self._records.read(found.at)
-                if record is not None and record.open and record.cause == root:
-                    self._records.write(record.as_closed(self._clock()))
-                    yield record.at
+        affected = lineage.affected_by(root, self._catalog, self._records)
+        with ThreadPoolExecutor(max_workers=16) as pool:  # each waits for its turn: a year of days may follow from one
+            closed = pool.map(lambda found: self._close_if_caused_by(root, found.at), affected)
+            return [found.at for found, done in zip(affected, closed, strict=True) if done]
+
+    def _close_if_caused_by(self, root: Ref, at: Ref) -> bool:
+        with self._records.turn(at):
+            record = self._records.read(at)
+            if record is None or not record.open or record.cause != root:
+                return False
+            self._records.write(record.as_closed(self._clock()))
+            return True
 
     def _send(self, about: str, told: Message) -> bool:
         """Whether one channel at least has it."""

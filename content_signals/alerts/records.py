@@ -10,6 +10,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -134,8 +135,9 @@ class Records:
         """The open records of a table's days from `first` to `last`."""
         matches = [_FILE.fullmatch(info.base_name) for info in list_folder(f"{self._folder}/{table}")]
         days = [date.fromisoformat(match[1]) for match in matches if match]
-        found = [self.read(Ref(table, day)) for day in days if first <= day <= last]
-        return [record for record in found if record is not None and record.open]
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            found = pool.map(self.read, [Ref(table, day) for day in days if first <= day <= last])
+            return [record for record in found if record is not None and record.open]
 
     @contextmanager
     def turn(self, at: Ref) -> Iterator[None]:

@@ -382,6 +382,25 @@ def test_a_range_is_told_by_its_first_day_and_one_message_for_the_others(desk: D
     ]
 
 
+def test_a_range_of_two_tables_is_told_for_the_first_alone(desk: Desk) -> None:
+    days = [DAY + timedelta(days=n) for n in range(5)]
+    for outcome in (STOPPED, PASSED):
+        desk.alerts = desk.another()
+        with desk.alerts:
+            for table in (T0, YEAR):
+                for day in days:
+                    desk.judged(table, outcome, "not_null", day=day)
+    assert desk.titles() == [
+        "t0_v1 2020-06-01 stopped: 1 rule failed",
+        "t0_v1 stopped: 4 more days, 2020-06-02 to 2020-06-05",
+        "t0_v1 2020-06-01 passes now",
+        "t0_v1: 4 more days pass now, 2020-06-02 to 2020-06-05",
+    ]
+    assert desk.sent[2].body.endswith("It had held up year_v1 2020-06-01.")
+    held_up = ", ".join(f"year_v1 {day}" for day in days[1:])
+    assert desk.sent[3].body.endswith(f"They had held up {held_up}.")
+
+
 def test_days_gathered_in_vain_are_told_by_the_next_run(desk: Desk) -> None:
     with desk.alerts:
         for n in range(3):
