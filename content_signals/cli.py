@@ -5,15 +5,27 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from content_signals.errors import SignalsError, UsageError
+
+
+class _Shows(TyperGroup):
+    """`quarantine TABLE` is short for `quarantine show TABLE`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command named, `show` where none is."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
+
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 features_app = typer.Typer(no_args_is_help=True, help="Features, as models read them.")
 app.add_typer(features_app, name="features")
+quarantine_app = typer.Typer(no_args_is_help=True, cls=_Shows, help="Rows that broke a critical rule.")
+app.add_typer(quarantine_app, name="quarantine")
 generate_app = typer.Typer(no_args_is_help=True, help="Landing files like a platform's, with known faults in them.")
 app.add_typer(generate_app, name="generate")
 alert_app = typer.Typer(no_args_is_help=True, help="Alerts: try the channels; tell what no job could.")
@@ -55,6 +67,66 @@ def runs(table: str, day: Day, json: Json = False, settings: SettingsFile = None
     from content_signals.inspection.runs import runs_of
 
     show.rows(f"{table} {day}", runs_of(_context(settings), table, day), json)
+
+
+@app.command()
+def verdicts(
+    table: str,
+    day: Annotated[str | None, typer.Option("--day", help="Every run of this day; default: the last days.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="How many days.")] = 28,
+    json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """How the days of a table were judged: which rules failed, what was observed, who let a day through."""
+    from content_signals.inspection import show
+    from content_signals.inspection.verdicts import verdicts as found
+
+    show.rows(f"verdicts of {table}", found(_context(settings), table, last, day), json, empty="nothing was judged")
+
+
+@app.command()
+def promote(
+    table: str,
+    day: Day,
+    override: Annotated[bool, typer.Option("--override", help="Although the verdict stopped the day.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the commit and the verdict.")] = "",
+    by: Annotated[str | None, typer.Option("--by", help="Who decided it; default: you.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run-id", help="Which run's stage; default: the newest.")] = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Make a judged day visible; with --override one that its verdict stopped. Rows in quarantine stay there."""
+    import getpass
+
+    from content_signals.day import parse_day
+    from content_signals.pipeline.promotion import LetThrough, promote_days
+
+    context = _context(settings, say=True)
+    decision = LetThrough(by or getpass.getuser(), reason, context.run.now) if override else None
+    outcome = promote_days(context, context.catalog.table(table), [parse_day(day)], run_id, decision)
+    for error in outcome.failed.values():
+        raise error
+
+
+@quarantine_app.command(name="show")
+def show_quarantine(table: str, day: Day, json: Json = False, settings: SettingsFile = None) -> None:
+    """The rows set aside of a day, by the rule they break. `show` may be left out."""
+    from content_signals.inspection import show
+    from content_signals.inspection.quarantine import quarantined
+
+    found = quarantined(_context(settings), table, day)
+    show.rows(f"quarantine/{table} {day}", found, json, empty="nothing is in quarantine")
+
+
+@quarantine_app.command()
+def release(table: str, day: Day, settings: SettingsFile = None) -> None:
+    """Judge the rows again after a rule was mended, with the day they belong to; promote those that pass."""
+    from content_signals.day import parse_day
+    from content_signals.lake.session import spark_session
+    from content_signals.pipeline.release import release as release_day
+
+    context = _context(settings, say=True)
+    found = context.catalog.table(table)
+    release_day(context, spark_session(f"release {found.table}"), found, parse_day(day))
 
 
 @app.command()

@@ -1,4 +1,7 @@
-"""Judge a day's quarantined rows again, after a rule was mended, and promote those that pass: `--table NAME --day D`."""
+"""Judge a day's quarantined rows again, and promote those that pass: `--table NAME --day D`.
+
+For after a rule was mended. The day they belong to is judged with them.
+"""
 
 from __future__ import annotations
 

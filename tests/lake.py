@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from content_signals.lake.layout import LakeTable, start_run
 from content_signals.lake.promote import promote
 from content_signals.lake.stage import Inputs, Stage, StagedFile, write_stage_record
+from content_signals.quality.verdict import CRITICAL, PASSED, STOPPED, WARNED, Failure, Verdict
 
 TYPES = {
     "bool": "boolean",
@@ -76,3 +77,13 @@ def _schema_json(rows: pa.Table) -> str:
     fields = [(f.name, TYPES[str(f.type)]) for f in rows.schema] + [("ds", "date")]
     described = [{"name": name, "type": kind, "nullable": True, "metadata": {}} for name, kind in fields]
     return json.dumps({"type": "struct", "fields": described})
+
+
+def judged(stage: Stage, rules: int, failures: tuple[Failure, ...] = ()) -> Verdict:
+    """A verdict of a stage: stopped when a critical rule failed, else warned when any did."""
+    stopped = tuple(str(failure) for failure in failures if failure.severity == CRITICAL)
+    outcome = STOPPED if stopped else WARNED if failures else PASSED
+    return Verdict(
+        stage.table, stage.day, stage.run_id, stage.fence, outcome, rules, failures, stage.files,
+        rows=stage.rows, stopped_by=stopped,
+    )  # fmt: skip

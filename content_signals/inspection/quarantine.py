@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from content_signals.contract import DAY
@@ -29,13 +28,13 @@ def quarantined(context: Context, name: str, day: str, examples: int = 3) -> lis
         return []
     found = ds.dataset([filesystem(path)[1] for path in files], filesystem=filesystem(files[0])[0])
     column = RULES if RULES in found.schema.names else REASON
-    counts: Counter[str] = Counter()
+    counts: Counter[Any] = Counter()
     for batch in found.to_batches(columns=[column]):
-        values = batch.column(0).flatten() if column == RULES else batch.column(0)
-        counts.update({entry["values"]: entry["counts"] for entry in pc.value_counts(values).to_pylist()})
+        for value in batch.column(0).to_pylist():
+            counts.update(cast("list[Any]", value) if column == RULES else [value])
     return [
         {"rule": rule, "rows": rows, "examples": _examples(found, column, rule, examples)}
-        for rule, rows in counts.most_common()
+        for rule, rows in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     ]
 
 

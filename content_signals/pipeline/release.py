@@ -69,7 +69,7 @@ def _promoted(table: LakeTable, day: date) -> Stage:
         raise Refused(
             f"{table.name} {day}: the day is not promoted, so no row can join it",
             state="the rows stay in quarantine, and the staged files where they are",
-            next_step=f"validate_signals --table {table.name} --day {day} judges the whole stage by the rules as they are",
+            next_step=f"validate_signals --table {table.name} --day {day} judges the whole stage once more",
         )
     return current
 

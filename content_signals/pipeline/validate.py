@@ -81,8 +81,8 @@ class Judge:
         frame = read_files(self._spark, StructType.fromJson(json.loads(stage.schema_json)), paths)
         with sized_for(self._spark, stage.rows):
             result = self._scanner.run(frame, footers, Compared(day, self._baseline, stage.digest))
-            failures = self._scanner.failures(result)
-            aside = self._set_aside(frame, stage, failures)
+        failures = self._scanner.failures(result)
+        aside = self._set_aside(frame, stage, failures)
         verdict = self._verdict(stage, failures, aside, kept_metrics(result))
         folder = self._lake_table.run_folder(day, stage.run_id)
         write_json(f"{folder}/validation_result.json", result.to_json_dict())  # type: ignore[no-untyped-call]

@@ -87,11 +87,18 @@ class ColumnBuckets(ColumnAggregateMetricProvider):
 
 
 class HistoryExpectation(BatchExpectation, ABC):
-    """What all of these share: whose history, how many days of it, how many at least."""
+    """What all of these share: whose history, how many days of it, how many at least.
+
+    Days of fewer than `min_rows` rows are not judged: chance alone moves them.
+    """
 
     history_of: str
     days: int = 28
     min_days: int = 7
+    min_rows: int = 100
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("table.row_count",)
+    success_keys: ClassVar[tuple[str, ...]] = ("history_of", "days", "min_days", "min_rows")
 
     args_keys: ClassVar[tuple[str, ...]] = ("history_of",)
     about: ClassVar[str]
@@ -127,8 +134,14 @@ class HistoryExpectation(BatchExpectation, ABC):
         if len(earlier) < self.min_days:
             allowed = f"not judged: {len(earlier)} earlier days are known, {self.min_days} are needed"
             return _result(True, self._shown(value), allowed, details)
+        rows = self._rows(metrics["table.row_count"], earlier)
+        if rows < self.min_rows:
+            return _result(True, self._shown(value), f"not judged: {rows} rows, {self.min_rows} are needed", details)
         good, observed, allowed = self._judge(value, earlier, compared.day)
         return _result(good, observed, allowed, details)
+
+    def _rows(self, rows: int, earlier: Mapping[date, Any]) -> int:
+        return rows
 
     def _shown(self, value: Any) -> Any:
         return value
@@ -167,10 +180,12 @@ class ExpectRowCountToBeLikeHistory(HistoryExpectation):
     min_ratio: float = 0.5
     max_ratio: float = 2.0
 
-    metric_dependencies: ClassVar[tuple[str, ...]] = ("table.row_count",)
-    success_keys: ClassVar[tuple[str, ...]] = ("history_of", "days", "min_days", "min_ratio", "max_ratio")
+    success_keys: ClassVar[tuple[str, ...]] = (*HistoryExpectation.success_keys, "min_ratio", "max_ratio")
     about: ClassVar[str] = "rows"
     condition: ClassVar[str] = "must be $min_ratio to $max_ratio times the median"
+
+    def _rows(self, rows: int, earlier: Mapping[date, Any]) -> int:
+        return max(rows, int(median(earlier.values())))
 
     def _kept(self, metrics: Mapping[str, Any]) -> tuple[str, Any]:
         return "rows", metrics["table.row_count"]
@@ -193,7 +208,7 @@ class ExpectColumnNullShareToBeLikeHistory(_OfColumn):
     max_difference: float = 0.1
 
     metric_dependencies: ClassVar[tuple[str, ...]] = ("table.row_count", "column.non_null_count")
-    success_keys: ClassVar[tuple[str, ...]] = ("history_of", "days", "min_days", "max_difference")
+    success_keys: ClassVar[tuple[str, ...]] = (*HistoryExpectation.success_keys, "max_difference")
     about: ClassVar[str] = "share of nulls"
     condition: ClassVar[str] = "must be within $max_difference of the median"
 
@@ -214,8 +229,8 @@ class ExpectColumnMeanToBeLikeHistory(_OfColumn):
     min_ratio: float = 0.5
     max_ratio: float = 2.0
 
-    metric_dependencies: ClassVar[tuple[str, ...]] = ("column.mean",)
-    success_keys: ClassVar[tuple[str, ...]] = ("history_of", "days", "min_days", "min_ratio", "max_ratio")
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("table.row_count", "column.mean")
+    success_keys: ClassVar[tuple[str, ...]] = (*HistoryExpectation.success_keys, "min_ratio", "max_ratio")
     about: ClassVar[str] = "mean"
     condition: ClassVar[str] = "must be $min_ratio to $max_ratio times the median"
 
@@ -228,16 +243,13 @@ class ExpectColumnMeanToBeLikeHistory(_OfColumn):
 
 
 class ExpectColumnDistributionToBeLikeHistory(_OfColumn):
-    """The population stability index of the column against earlier days: at most `max_psi`.
-
-    A day of fewer than `min_rows` values is not judged: chance alone moves its index.
-    """
+    """The population stability index of the column against earlier days: at most `max_psi`."""
 
     max_psi: float = 0.25
     min_rows: int = 500
 
-    metric_dependencies: ClassVar[tuple[str, ...]] = ("column.buckets",)
-    success_keys: ClassVar[tuple[str, ...]] = ("history_of", "days", "min_days", "max_psi", "min_rows")
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("table.row_count", "column.buckets")
+    success_keys: ClassVar[tuple[str, ...]] = (*HistoryExpectation.success_keys, "max_psi")
     about: ClassVar[str] = "distribution (population stability index)"
     condition: ClassVar[str] = "must be at most $max_psi from that"
 
@@ -246,9 +258,6 @@ class ExpectColumnDistributionToBeLikeHistory(_OfColumn):
         return f"buckets({self.column})", found if found and found["counts"] else None
 
     def _judge(self, value: Any, earlier: Mapping[date, Any], day: date) -> tuple[bool, Any, str]:
-        rows = sum(value["counts"].values())
-        if rows < self.min_rows:
-            return True, None, f"not judged: {rows} values, {self.min_rows} are needed"
         days = [one["counts"] for one in earlier.values()]
         index = stability_index(days, value["counts"], ordered=value["ordered"])
         return index <= self.max_psi, round(index, 6), f"at most {self.max_psi:g}, against {len(days)} days"
@@ -263,7 +272,6 @@ class ExpectTableToDifferFromDayBefore(HistoryExpectation):
     days: int = 1
     min_days: int = 1
 
-    success_keys: ClassVar[tuple[str, ...]] = ("history_of", "days", "min_days")
     about: ClassVar[str] = "rows"
     condition: ClassVar[str] = "must not all be those"
 

@@ -217,8 +217,9 @@ class Plan:
 
     def _is_window(self, condition: MetricConfiguration) -> bool:
         """Whether a condition looks at other rows too, which no aggregate can contain."""
-        _, provider = self._provider(condition)
-        return getattr(provider, "metric_fn_type", None) is MetricPartialFunctionTypes.WINDOW_CONDITION_FN
+        provider_class, provider = self._provider(condition)
+        kind = getattr(provider, "metric_fn_type", None)
+        return provider_class in _UNIQUE or kind is MetricPartialFunctionTypes.WINDOW_CONDITION_FN
 
     def _aggregate(self, metric: MetricConfiguration) -> Question | None:
         """What GX bundles: an aggregate Column over a domain."""

@@ -61,14 +61,14 @@ def test_a_day_that_breaks_a_critical_rule_is_stopped(context, spark, changes, s
     outcome = validate(context, spark, changes, [DAY], None)
     assert (outcome.verdict, outcome.exit_code, outcome.rows_out) == ("stopped", BROKEN_DATA, 0)
     message = str(outcome.failed[DAY])
-    assert "playlist_changes_v1 2020-03-01: 2 critical rules failed" in message
+    assert "2 of 3 rows break critical rules (66.67%); at most 1.00% may" in message
     assert (
         "expect_column_values_to_be_in_set of change: observed 1 of 3 rows, e.g. ['lost'], allowed value_set="
         in message
     )
     assert "expect_column_values_to_not_be_null of track_id: observed 1 of 3 rows" in message
     assert "nothing was promoted" in message
-    with pytest.raises(Refused, match="was stopped by 2 critical rules"):
+    with pytest.raises(Refused, match="was stopped: 2 of 3 rows break critical rules"):
         raise promote_days(context, changes, [DAY], stage.run_id).failed[DAY]
     assert Snapshot(context.lake.of(changes)).days == []
 
@@ -83,12 +83,12 @@ def test_a_day_before_the_catalogue_begins_is_promoted_empty(context, spark):
     assert (promoted.days, promoted.rows_out) == ([DAY], 0)
 
 
-def test_one_rule_is_not_called_rules(context, spark, changes, staged):
+def test_the_refusal_says_why_the_day_was_stopped(context, spark, changes, staged):
     staged([*GOOD, ("P", "c", "lost")])
     failed = validate(context, spark, changes, [DAY], None).failed[DAY]
-    assert "1 critical rule failed: " in str(failed)
+    assert "1 of 3 rows break critical rules (33.33%)" in str(failed)
     refused = promote_days(context, changes, [DAY], None)
-    assert refused.failed[DAY].what.endswith("was stopped by 1 critical rule")
+    assert "was stopped: 1 of 3 rows break critical rules" in refused.failed[DAY].what
     assert len(refused.stages) == 1
 
 

@@ -20,10 +20,10 @@ from content_signals.lake.files import write_json
 from content_signals.lake.layout import Lake, start_run
 from content_signals.lake.promote import promote
 from content_signals.pipeline.context import Context
-from content_signals.quality.verdict import Failure, judge
+from content_signals.quality.verdict import Failure
 from content_signals.settings import Settings
 from content_signals.signals.entities import TRACK
-from tests.lake import promoted, stage_of
+from tests.lake import judged, promoted, stage_of
 from tests.settings import settings_in
 
 FIRST, SECOND, THIRD = date(2020, 3, 1), date(2020, 3, 2), date(2020, 3, 3)
@@ -65,10 +65,10 @@ def build_popularity(table) -> None:
     """Three runs of the first day: one stopped, one promoted and published, one not judged yet."""
     made_from = {CHANGES: {"2020-03-01": "c1"}, POSITIONS: {"2020-03-01": "p1"}}
     stopped = stage_of(table, FIRST, popularity(("a", 2)), run_id="run-stopped", fence=LATE)
-    judge(stopped, 32, (NULLS,)).write(table)
+    judged(stopped, 32, (NULLS,)).write(table)
     served = stage_of(table, FIRST, popularity(("a", 2), ("b", 1)), run_id="run-served", fence=LATE + 60_000_000,
                       files=2, digest="t1", inputs=made_from)  # fmt: skip
-    judge(served, 32, ()).write(table)
+    judged(served, 32, ()).write(table)
     promote(table, served, served.files)
     published_at = "2020-03-03T02:00:00+00:00"
     write_json(f"{table.run_folder(FIRST, 'run-served')}/receipt.json", {"published_at": published_at})
