@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import subprocess
@@ -12,17 +13,21 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
+from rich.console import Console
 
 from content_signals.alerts.alerts import Alerts
 from content_signals.alerts.message import Message
 from content_signals.alerts.send import to_channels
 from content_signals.catalog import catalog
 from content_signals.lake.layout import Lake
+from content_signals.local import demo_alert
 from content_signals.local.alert_sinks import HOST, MailSink, WebhookSink, text_of, wait_until
 from content_signals.local.service import free_port
 from content_signals.quality.verdict import CRITICAL, PASSED, STOPPED, Failure, Verdict
+from tests.settings import settings_in
 
 DAY = date(2020, 6, 1)
 TITLES = catalog().table("track_title_v1")
@@ -136,3 +141,31 @@ def test_the_process_that_sends_prints_nothing_of_a_url(deaf: int) -> None:
     done = subprocess.run(command, input=order, capture_output=True, text=True, timeout=30, check=True)
     assert len(json.loads(done.stdout)) == 3
     assert not any(word in done.stdout + done.stderr for word in SECRETS)
+
+
+def test_the_demo_shows_the_alert_and_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Spark: what each job would do is done here."""
+    seen: list[tuple[str, str]] = []
+
+    def run(demo: demo_alert.Demo, job: str, *arguments: str) -> int:
+        lengths = pq.read_table(f"{demo.settings.landing}/playlists/tracks.parquet")["length"].to_pylist()
+        broken = ":" not in lengths[0]
+        seen.append((job, "ms" if broken else "m:ss"))
+        if job != "validate_signals":
+            return 0
+        judged = verdict(STOPPED if [name for name, _ in seen].count(job) < 3 else PASSED)
+        found = demo.settings
+        alerts = Alerts(found.alert_urls, Lake(found.lake), catalog(), lambda _: None)
+        alerts.judged(TITLES, judged, served="days up to 2020-05-31")
+        return 65 if judged.outcome == STOPPED else 0
+
+    monkeypatch.setattr(demo_alert.Demo, "run", run)
+    out = io.StringIO()
+    demo_alert.run_demo_alert(settings_in(tmp_path), Console(file=out, width=120))
+    shown = out.getvalue()
+    assert shown.count("mail to owner@example.test") == 2
+    assert shown.count("webhook: POST") == 2
+    assert shown.count("nothing arrived") == 2
+    assert "track_title_v1 2020-06-01 passes now (was stopped, told" in shown
+    assert [unit for job, unit in seen if job == "ingest_source"] == ["m:ss", "ms", "m:ss"]
+    assert "not-to-be-printed" not in shown
