@@ -98,22 +98,22 @@ def of_more(problems: Sequence[Problem]) -> Message:
 
 def of_end(table: str, day: date, kind: str, since: datetime | None, affected: Sequence[str], owner: str) -> Message:
     """The one line when a day that was told passes."""
-    began = f", told {since:%Y-%m-%d %H:%M} UTC" if since else ""
-    reached = f". It had held up {_listed(affected)}" if affected else ""
+    began = f", {since:%Y-%m-%d %H:%M} UTC" if since else ""
+    reached = f" It had held up {_listed(affected)}." if affected else ""
     title = f"{table} {day} passes now"
     fields = {
         "event": "passed", "table": table, "days": [str(day)], "was": kind, "affected": list(affected), "owner": owner
     }  # fmt: skip
-    return Message(title, f"{title} (was {_HEADLINE.get(kind, kind)}{began}){reached}.", SUCCESS, fields)
+    return Message(title, f"Told before: {_HEADLINE.get(kind, kind)}{began}.{reached}", SUCCESS, fields)
 
 
 def of_more_ends(table: str, days: Sequence[date], affected: Sequence[str], owner: str) -> Message:
     """The one line for further days of a table that pass, after the first was told."""
     title = f"{table}: {len(days)} more {'day passes' if len(days) == 1 else 'days pass'} now, {_span(days)}"
-    reached = f". They had held up {_listed(affected)}" if affected else ""
+    reached = f"They had held up {_listed(affected)}." if affected else ""
     named = [str(day) for day in sorted(days)]
     fields = {"event": "passed", "table": table, "days": named, "affected": list(affected), "owner": owner}
-    return Message(title, f"{title}{reached}.", SUCCESS, fields)
+    return Message(title, reached or f"Days: {_listed(named)}", SUCCESS, fields)
 
 
 def plain(text: str, most: int = MOST_LETTERS) -> str:

@@ -166,6 +166,7 @@ def test_the_demo_shows_the_alert_and_its_end(tmp_path: Path, monkeypatch: pytes
     assert shown.count("mail to owner@example.test") == 2
     assert shown.count("webhook: POST") == 2
     assert shown.count("nothing arrived") == 2
-    assert "track_title_v1 2020-06-01 passes now (was stopped, told" in shown
+    assert "track_title_v1 2020-06-01 passes now" in shown
+    assert "Told before: stopped, " in shown
     assert [unit for job, unit in seen if job == "ingest_source"] == ["m:ss", "ms", "m:ss"]
     assert "not-to-be-printed" not in shown
