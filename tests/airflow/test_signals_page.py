@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,7 @@ from content_signals.contract import Source
 from content_signals.day import days_until_yesterday
 from content_signals.orchestration.partition import job_run_id
 from content_signals.orchestration.signals_page.app import SignalsPage
-from content_signals.orchestration.signals_page.links import DocsLink, SignalsLink, table_and_day
-from content_signals.orchestration.signals_page.overview import Overview, overview, share, span
 from content_signals.orchestration.signals_page.plugin import SignalsPlugin
-from content_signals.orchestration.signals_page.sparkline import sparkline
-from content_signals.orchestration.signals_page.status import TableStatus, Unreadable, read_status
 from content_signals.orchestration.signals_page.store import LakeFiles, StatusStore
 from tests.airflow.signals_page_app import airflow_app, parsed, token
 from tests.status_files import (
@@ -196,21 +192,6 @@ def test_hostile_text_stays_text(red: Here) -> None:
     assert "<script>" not in red.text("/table/<script>", code=404)
 
 
-def test_age_against_fresh_within() -> None:
-    contract = catalog().table(POPULARITY)  # 30 hours: a day is late 30 h after its end, this one 54 h after its own
-    status = TableStatus.model_validate({"table": POPULARITY, "days": [a_day(POPULARITY, date(2026, 3, 28))]})
-
-    def at(hours: float) -> Overview:
-        return overview(contract, status, datetime(2026, 3, 29, tzinfo=UTC) + timedelta(hours=hours))
-
-    assert at(54).late_by is None
-    assert at(54).state == "passed"
-    late = at(55)
-    assert late.late_by == timedelta(hours=1)
-    assert late.state == "late"
-    assert late.age == timedelta(hours=55)
-
-
 def test_a_late_table_says_so(here: Here) -> None:
     write_status(here.lake, POPULARITY, [a_day(POPULARITY, WEEK[0])])
     text = here.text("/")
@@ -311,24 +292,6 @@ def test_a_file_is_read_again_when_it_has_changed(here: Here) -> None:
     assert ">2,222<" in here.text("/")
     (here.lake / "_status" / f"{POPULARITY}.json").unlink()
     assert ">2,222<" not in here.text("/")
-
-
-def test_an_object_store_is_read_alike(tmp_path: Path) -> None:
-    from fsspec.implementations.memory import MemoryFileSystem
-
-    fs = MemoryFileSystem()
-    write_status(tmp_path, POPULARITY, [a_day(POPULARITY, TODAY)])
-    text = (tmp_path / "_status" / f"{POPULARITY}.json").read_bytes()
-    fs.pipe(f"/lake-{tmp_path.name}/_status/{POPULARITY}.json", text)
-    fs.pipe(f"/lake-{tmp_path.name}/_status/{CHANGES}.json", b"{")
-    files = LakeFiles(fs, f"/lake-{tmp_path.name}")
-    assert not files.local
-    known = StatusStore(lambda: files, [POPULARITY, CHANGES, POSITIONS]).all()
-    assert known[POPULARITY] == read_status(text, POPULARITY)
-    assert isinstance(known[CHANGES], Unreadable)
-    assert POSITIONS not in known
-    with pytest.raises(Unreadable, match=r"more than 1$"):
-        files.read(f"_status/{POPULARITY}.json", 1)
 
 
 # --- Data Docs
@@ -445,52 +408,7 @@ def test_the_plugin_is_loaded_and_shows_where_it_should(client: Any) -> None:
     assert client.get("/api/v2/plugins/importErrors", headers=token()).json()["total_entries"] == 0
 
 
-def test_links_from_a_task(bag: Any) -> None:
-    validate = bag.dags[f"build_{POPULARITY}"].get_task("validate")
-    ingest = bag.dags["ingest_sources"].get_task(f"{POSITIONS}.ingest")
-    assert table_and_day(validate.application_args) == (POPULARITY, ""), "not rendered yet"
-    assert {link.name for link in validate.operator_extra_links} == {"Signals", "Data Docs"}
-    assert table_and_day(ingest.application_args)[0] == POSITIONS
-    words = ["--table", POPULARITY, "--day", str(TODAY), "--run-id", "x"]
-    task = type("Task", (), {"application_args": words, "application": "/x/jobs/validate_signals.py"})
-    assert SignalsLink().get_link(task, ti_key=None) == f"/plugin/signals/signals/table/{POPULARITY}?day={TODAY}"
-    assert DocsLink().get_link(task, ti_key=None) == f"/signals/docs/{POPULARITY}/{TODAY}"
-    task.application = "/x/jobs/extract_signals.py"
-    assert DocsLink().get_link(task, ti_key=None) == "", "nothing is judged yet"
-    task.application_args = ["--tables", "a,b", "--from", "2020-01-01", "--to", "2020-01-02"]
-    assert SignalsLink().get_link(task, ti_key=None) == ""
-
-
-# --- small parts
-
-
-def test_a_sparkline_has_gaps_for_missing_days() -> None:
-    days = WEEK[:6]
-    values = [10, 20, None, 5, None, 40]
-    line = sparkline("x, rows", list(zip(days, values, strict=True)), say=str, marked=[days[3]])
-    assert len(line.lines) == 3
-    first, alone, _ = line.lines
-    assert len(first.split()) == 2
-    assert len(set(alone.split())) == 1, "a day alone is a dot"
-    assert line.dots[0][2] == "bad"
-    assert line.dots[-1][:2] == (line.width - 3, 3), "the largest value is at the top, the newest day at the right"
-    assert line.label == f"x, rows from {days[0]} to {days[5]}: last 40, lowest 5, highest 40, 2 days missing"
-    assert sparkline("x", [(days[0], None)], say=str).lines == ()
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [(0, "0 %"), (0.00001, "< 0.01 %"), (0.0012, "0.12 %"), (0.5, "50.0 %"), (1, "100 %"), (None, "–")],
-)
-def test_a_share_in_words(value: float | None, said: str) -> None:
-    assert share(value) == said
-
-
-@pytest.mark.parametrize(
-    ("hours", "said"), [(0.5, "30 min"), (3, "3 h"), (28, "1 d 4 h"), (48, "2 d"), (24 * 9 + 5, "9 d"), (-1, "0 min")]
-)
-def test_a_time_in_words(hours: float, said: str) -> None:
-    assert span(timedelta(hours=hours)) == said
+# --- how many
 
 
 def test_a_hundred_tables(client: Any, here: Here) -> None:
