@@ -40,6 +40,7 @@ class Settings(BaseSettings):
             JSON. Never printed.
         var: local folder of the embedded services' state.
         airflow_port: port of the embedded Airflow UI, loopback only.
+        ui_url: address of the Airflow UI, for links in alerts; default: the embedded one's.
         features_port: port of the embedded feature server, loopback only.
         quality_engine: how a suite is run: "fused", in few Spark jobs, or "native", by Great Expectations as it comes.
         daily: whether Airflow ingests each day by itself, from yesterday on; without it only runs that are asked for.
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     alert_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     var: str = str(PROJECT / "var")
     airflow_port: int = Field(default=8080, ge=1, le=65535)
+    ui_url: str = ""
     features_port: int = Field(default=6566, ge=1, le=65535)
     quality_engine: Literal["fused", "native"] = "fused"
     daily: bool = True
@@ -116,6 +118,11 @@ class Settings(BaseSettings):
         """The environment wins over the file, which arrives as arguments."""
         return env_settings, init_settings
 
+    @property
+    def pages(self) -> str:
+        """Address of the Signals page: below the Airflow UI's."""
+        return f"{(self.ui_url or f'http://127.0.0.1:{self.airflow_port}').rstrip('/')}/signals"
+
     def environment(self) -> dict[str, str]:
         """All of these settings as environment variables, secrets in clear: for a child process, never for a log."""
         plain = {
@@ -126,6 +133,7 @@ class Settings(BaseSettings):
             "ALERT_URLS": json.dumps([url.get_secret_value() for url in self.alert_urls]),
             "VAR": self.var,
             "AIRFLOW_PORT": str(self.airflow_port),
+            "UI_URL": self.ui_url,
             "FEATURES_PORT": str(self.features_port),
             "QUALITY_ENGINE": self.quality_engine,
             "DAILY": str(self.daily).lower(),

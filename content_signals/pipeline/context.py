@@ -21,13 +21,19 @@ def to_stderr(started: float) -> Callable[[str], None]:
 
 @dataclass(frozen=True)
 class Context:
-    """The surroundings of a step. `say` gets one line per thing that happened."""
+    """The surroundings of a step.
+
+    Attributes:
+        say: gets one line per thing that happened.
+        task_log: URL of the log this goes to, if a scheduler has said so.
+    """
 
     settings: Settings
     lake: Lake
     catalog: Catalog
     run: Run
     say: Callable[[str], None]
+    task_log: str | None = None
 
 
 @dataclass

@@ -20,6 +20,9 @@ from content_signals.pipeline import csv_source, event_source, parquet_source
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.landing import LandingFile, broken, find
 from content_signals.pipeline.parsed import Parsed
+from content_signals.pipeline.told import alerts_of
+from content_signals.quality import status
+from content_signals.quality.verdict import PASSED
 from content_signals.windows import dedup
 
 # What a damaged file makes the readers under Spark throw. A store that fails for a while throws something else, and is
@@ -47,7 +50,17 @@ QUARANTINE_COLUMNS = ("file", "line_number", "raw", "reason")
 
 
 def ingest(context: Context, spark: SparkSession, source: Source, days: Sequence[date]) -> Outcome:
-    """Ingest some days of a source. Each day succeeds or fails by itself."""
+    """Ingest some days of a source. Each day succeeds or fails by itself, and its owner is told."""
+    outcome = _ingest(context, spark, source, days)
+    with alerts_of(context) as alerts:
+        for day, error in outcome.failed.items():
+            alerts.failed(source, day, error, task_log=context.task_log)
+        for day in outcome.days:
+            alerts.mended(source, day)
+    return outcome
+
+
+def _ingest(context: Context, spark: SparkSession, source: Source, days: Sequence[date]) -> Outcome:
     outcome = Outcome()
     files: dict[date, LandingFile] = {}
     for day in days:
@@ -197,6 +210,8 @@ def _count(context: Context, source: Source, stage: Stage, parsed: Parsed, outco
     outcome.rows_in += lines
     outcome.rows_out += stage.rows
     outcome.quarantined += malformed
+    entry = {"outcome": PASSED, "rows": stage.rows, "quarantined": malformed, "run_id": stage.run_id}
+    status.record_promotion(context.lake, source.table, stage.day, context.run.now, **entry)
     outcome.details["duplicates"] = int(str(outcome.details.get("duplicates", 0))) + duplicates
     kind = "duplicates" if source.order_by else "exact duplicates"
     context.say(

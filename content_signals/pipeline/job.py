@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 import traceback
@@ -16,6 +17,8 @@ from content_signals.errors import OK, UNKNOWN, SignalsError, UsageError, summar
 from content_signals.lake.layout import Lake, start_run
 from content_signals.pipeline.context import Context, Outcome, to_stderr
 from content_signals.settings import load_settings
+
+TASK_LOG = "CONTENT_SIGNALS_TASK_LOG"  # a scheduler says here where it keeps the log
 
 Work = Callable[[Context, argparse.Namespace, list[date]], Outcome]
 
@@ -61,8 +64,9 @@ def run(name: str, arguments: argparse.ArgumentParser, work: Work, argv: Sequenc
         given = arguments.parse_args(argv)
         days = days_of(given)
         result.update(table=getattr(given, "table", None) or getattr(given, "source", None))
+        settings = load_settings(given.settings)
         context = Context(
-            settings := load_settings(given.settings), Lake(settings.lake), catalog(), start_run(given.run_id), say
+            settings, Lake(settings.lake), catalog(), start_run(given.run_id), say, os.environ.get(TASK_LOG)
         )
         result.update(table=_full_name(given, context.catalog), run_id=context.run.run_id)
         outcome = work(context, given, days)

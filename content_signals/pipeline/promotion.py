@@ -12,6 +12,7 @@ from content_signals.lake.layout import LakeTable
 from content_signals.lake.promote import Promotion, promote
 from content_signals.lake.stage import Stage, read_stage
 from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.told import alerts_of, tell_verdict
 from content_signals.quality import status
 from content_signals.quality.verdict import STOPPED, Verdict, read_verdict
 
@@ -61,7 +62,7 @@ def promote_days(
         outcome.rows_in += stage.rows
         outcome.stages.add(stage.run_id)
         try:
-            promotion = promote_judged(context, lake_table, stage, decision)
+            promotion = promote_judged(context, table, stage, decision)
         except SignalsError as error:
             outcome.failed[day] = error
             continue
@@ -77,12 +78,13 @@ def promote_days(
     return outcome
 
 
-def promote_judged(context: Context, table: LakeTable, stage: Stage, decision: LetThrough | None = None) -> Promotion:
+def promote_judged(context: Context, contract: Table, stage: Stage, decision: LetThrough | None = None) -> Promotion:
     """Promote a stage whose own verdict lets it pass, or that somebody lets through.
 
     Raises:
         Refused: when the verdict stopped the day or was given for another attempt; when there is nothing to overrule.
     """
+    table = context.lake.of(contract)
     verdict = read_verdict(table, stage)
     if decision:
         verdict = _overruled(table, verdict, decision)
@@ -97,6 +99,8 @@ def promote_judged(context: Context, table: LakeTable, stage: Stage, decision: L
     done = promote(table, stage, verdict.files, kept=verdict.kept, note=note)
     if decision:  # after the commit, whose metadata says it first: a refused override overruled nothing
         verdict.write(table)
+        with alerts_of(context) as alerts:
+            tell_verdict(context, alerts, contract, verdict)
     entry = {"rows": done.rows, "override": vars(verdict.override) if verdict.override else None}
     status.record_promotion(context.lake, table.name, stage.day, context.run.now, **entry)
     return done

@@ -41,7 +41,7 @@ def release(context: Context, spark: SparkSession, table: Table, day: date) -> O
     verdict.write(lake_table)
     if verdict.outcome == STOPPED:
         raise verdict.stop(lake_table)
-    promote_judged(context, lake_table, stage)
+    promote_judged(context, table, stage)
     released = quarantined - verdict.quarantined
     context.say(f"{table.table} {day}: {released} of {quarantined} quarantined rows released")
     return Outcome(

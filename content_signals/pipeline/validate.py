@@ -13,10 +13,12 @@ from pyspark.sql.types import StructType
 from content_signals.contract import DAY, Table
 from content_signals.errors import NotLanded
 from content_signals.lake.files import write_json, write_text
+from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_files
 from content_signals.lake.session import sized_for
 from content_signals.lake.stage import Stage, read_stage
 from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.told import alerts_of, tell_verdict
 from content_signals.quality import quarantine, status
 from content_signals.quality.baseline import Baseline
 from content_signals.quality.docs_page import docs_page
@@ -33,34 +35,41 @@ DOCS = "data_docs.html"
 def validate(context: Context, spark: SparkSession, table: Table, days: Sequence[date], run_id: str | None) -> Outcome:
     """Judge some staged days. A stopped day fails by itself; the others go on."""
     lake_table = context.lake.of(table)
-    judge = Judge(context, spark, table)
+    stages: list[Stage] = []
     outcome = Outcome()
-    verdicts = []
     for day in days:
         try:
-            stage = read_stage(lake_table, day, run_id)
+            stages.append(read_stage(lake_table, day, run_id))
         except NotLanded as error:
             if len(days) == 1:
                 raise
             outcome.skipped[day] = error.what
-            continue
-        verdict = judge.judge(stage)
-        verdicts.append(verdict.outcome)
-        outcome.stages.add(stage.run_id)
-        outcome.days.append(day)
-        outcome.rows_in += stage.rows
-        outcome.rows_out += 0 if verdict.outcome == STOPPED else verdict.rows
-        outcome.quarantined += verdict.quarantined
-        outcome.paths.append(verdict.write(lake_table))
-        _say(context, verdict)
-        if verdict.outcome == STOPPED:
-            outcome.failed[day] = verdict.stop(lake_table)
-    if not outcome.days:
+    if not stages:
         raise NotLanded(
             f"{table.table}: no day from {days[0]} to {days[-1]} is staged", next_step="extract_signals first"
         )
-    outcome.verdict = max(verdicts, key=OUTCOMES.index)
+    judge = Judge(context, spark, table)
+    with alerts_of(context) as alerts:
+        for stage in stages:
+            verdict = judge.judge(stage)
+            _note(context, lake_table, stage, verdict, outcome)
+            tell_verdict(context, alerts, table, verdict)
     return outcome
+
+
+def _note(context: Context, table: LakeTable, stage: Stage, verdict: Verdict, outcome: Outcome) -> None:
+    """Keep a verdict, and what it says of the day."""
+    day = date.fromisoformat(stage.day)
+    outcome.paths.append(verdict.write(table))
+    outcome.stages.add(stage.run_id)
+    outcome.days.append(day)
+    outcome.rows_in += stage.rows
+    outcome.rows_out += 0 if verdict.outcome == STOPPED else verdict.rows
+    outcome.quarantined += verdict.quarantined
+    outcome.verdict = max(outcome.verdict or PASSED, verdict.outcome, key=OUTCOMES.index)
+    if verdict.outcome == STOPPED:
+        outcome.failed[day] = verdict.stop(table)
+    _say(context, verdict)
 
 
 class Judge:
