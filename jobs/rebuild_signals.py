@@ -7,9 +7,11 @@ from datetime import date
 
 from content_signals.errors import UsageError
 from content_signals.lake.session import spark_session
+from content_signals.pipeline.beside import import_beside
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.job import main, parser
 from content_signals.pipeline.stale import stale_days
+from content_signals.quality.suite import read_suite
 
 
 def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:
@@ -18,10 +20,12 @@ def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outco
     if not plan:
         context.say("nothing is stale")
         return Outcome(verdict="passed")
+    for table in plan:
+        read_suite(table)  # a broken suite is known before anything starts
+    step = import_beside("content_signals.pipeline.rebuild")
     spark = spark_session("rebuild signals")
-    from content_signals.pipeline.rebuild import rebuild  # imports Great Expectations: seconds
-
-    return rebuild(context, spark, plan)
+    outcome: Outcome = step().rebuild(context, spark, plan)
+    return outcome
 
 
 def _plan(context: Context, given: argparse.Namespace, days: list[date]) -> dict[str, list[date]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -15,6 +14,7 @@ from content_signals.lake.layout import Lake
 from content_signals.lake.read import read_days, read_files
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import write_stage
+from content_signals.pipeline.beside import import_beside
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.extract import signals_of, stamped
 from content_signals.quality.baseline import Baseline
@@ -51,8 +51,7 @@ def try_day(context: Context, spark: SparkSession, table: Table, day: date, *, s
         sample: keep the keys whose hash falls into the first of ten buckets.
     """
     read_suite(table.table)  # before any work starts
-    importing = threading.Thread(target=_import_scan)
-    importing.start()  # Great Expectations imports while Spark works
+    step = import_beside("content_signals.pipeline.validate")
     with tempfile.TemporaryDirectory(prefix="content-signals-try-") as folder:
         scratch = Lake(folder)
         extracted = signals_of(context, spark, table, [day], scratch)
@@ -62,21 +61,14 @@ def try_day(context: Context, spark: SparkSession, table: Table, day: date, *, s
         stage = write_stage(scratch.of(table), rows, [day], context.run, extracted.inputs, table.keys)[0]
         context.say(f"{table.table} {day}: {stage.rows} rows built beside the lake")
         tried = read_files(spark, rows.schema, [f"{scratch.of(table).path}/{file.path}" for file in stage.files])
-        importing.join()
-        from content_signals.pipeline.validate import Judge
-
         # A sample is not like the days before it; a whole day is compared with those of the real lake.
         baseline = None if sample else Baseline(context.lake.of(table))
-        verdict = Judge(replace(context, lake=scratch), spark, table, baseline).judge(stage)
+        verdict: Verdict = step().Judge(replace(context, lake=scratch), spark, table, baseline).judge(stage)
         difference = _difference(context, spark, table, day, tried, sample=sample)
         examples = [
             row.asDict() for row in tried.select(*table.keys, *table.values).orderBy(*table.keys).limit(3).collect()
         ]
     return Trial(stage.rows, examples, verdict, difference)
-
-
-def _import_scan() -> None:
-    import content_signals.pipeline.validate  # noqa: F401
 
 
 def _sampled(table: Table, rows: DataFrame) -> DataFrame:
