@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from airflow.sdk import TriggerRule
@@ -274,6 +275,7 @@ HOSTILE = '{{ 7 * 7 }} {% raw %} --run-id other-run-1 "$(touch /tmp/owned)" ; `i
 def database() -> None:
     from airflow.utils.db import initdb
 
+    os.environ.update(AIRFLOW__API_AUTH__JWT_SECRET="k" * 64)
     initdb()
 
 
@@ -282,38 +284,54 @@ def states(run: Any) -> dict[str, str]:
 
 
 class Person(threading.Thread):
-    """Answers questions as they come up, one answer each, the way the API server does."""
+    """Answers questions as they come up, one answer each, through Airflow's REST API."""
 
-    def __init__(self, *answers: tuple[str, Any]) -> None:
+    def __init__(self, *answers: tuple[str, Any], role: str = "USER") -> None:
         super().__init__(daemon=True)
-        self.answers, self.questions = list(answers), []
+        self.answers, self.questions, self.refused = list(answers), [], []
+        self.client, self.role = _api(), role
 
     def run(self) -> None:
         deadline = time.monotonic() + 60
         while self.answers and time.monotonic() < deadline:
-            self._answer()
+            for path in self._open():
+                self._answer(path)
             time.sleep(0.2)
 
-    def _answer(self) -> None:
-        from airflow.models.hitl import HITLDetail
+    def _open(self) -> list[str]:
+        """Questions that wait for an answer; for as long as the task is not parked, an answer would find no taker."""
         from airflow.models.taskinstance import TaskInstance
-        from airflow.models.trigger import handle_event_submit
-        from airflow.triggers.base import TriggerEvent
         from airflow.utils.session import create_session
         from sqlalchemy import select
 
         with create_session() as session:
-            waiting = select(TaskInstance).where(TaskInstance.state == "awaiting_input")
-            instance = session.scalars(waiting).first()
-            if instance is None:
-                return
-            detail = session.scalars(select(HITLDetail).where(HITLDetail.ti_id == instance.id)).one()
-            chosen, reason = self.answers.pop(0)
-            self.questions.append((detail.subject, detail.body))
-            detail.responded_by = {"id": "7", "name": "Ada"}
-            detail.responded_at = datetime.now(UTC)
-            detail.chosen_options, detail.params_input = [chosen], {"reason": reason}
-            handle_event_submit(TriggerEvent(detail.as_resume_event_payload()), task_instance=instance, session=session)
+            waiting = session.scalars(select(TaskInstance).where(TaskInstance.state == "awaiting_input")).all()
+            return [f"/api/v2/dags/{ti.dag_id}/dagRuns/{quote(ti.run_id)}/taskInstances/approve/-1" for ti in waiting]
+
+    def _answer(self, path: str) -> None:
+        # Somebody who may only read tries first.
+        chosen, reason = self.answers.pop(0)
+        body = {"chosen_options": [chosen], "params_input": {"reason": reason}}
+        reader = self.client.patch(f"{path}/hitlDetails", json=body, headers=_signed_in("eve", "VIEWER"))
+        self.refused.append(reader.status_code)
+        self.questions.append(self.client.get(f"{path}/hitlDetails", headers=_signed_in("eve", "VIEWER")).json())
+        done = self.client.patch(f"{path}/hitlDetails", json=body, headers=_signed_in("Ada", self.role))
+        assert done.status_code == 200, done.text
+
+
+def _api() -> Any:
+    from airflow.api_fastapi.app import create_app
+    from fastapi.testclient import TestClient
+
+    return TestClient(create_app("core"))
+
+
+def _signed_in(name: str, role: str) -> dict[str, str]:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    made = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=name, role=role))
+    return {"Authorization": f"Bearer {made}"}
 
 
 def answered(dag: Any, conf: dict[str, Any], *answers: tuple[str, Any]) -> tuple[Any, Person]:
@@ -338,6 +356,8 @@ def test_an_approved_day_is_promoted_with_the_stopped_runs_id_and_a_hostile_reas
     )
     assert states(run) == {"approve": "success", "promote": "success", "announce": "success"}
     assert len(person.questions) == 3
+    assert all(TABLE in question["subject"] and not question["response_received"] for question in person.questions)
+    assert person.refused == [403] * 3, "whoever may only read lets nothing through"
     (call,) = jobs.calls()
     reason = " ".join(HOSTILE.split())
     assert call["words"][1:] == [
