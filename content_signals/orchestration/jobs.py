@@ -30,6 +30,7 @@ from content_signals.orchestration.signals_page.links import DocsLink, SignalsLi
 SPARK_POOL = "spark"
 SPARK_CONNECTION = "content_signals_spark"
 GRACE_SECONDS = 15
+TASK_LOG = "CONTENT_SIGNALS_TASK_LOG"  # where a job reads the address of its log, which its alerts carry
 
 
 class JobFailed(AirflowException):  # type: ignore[misc]  # Airflow is not installed where mypy runs
@@ -139,9 +140,11 @@ class SparkJob(SparkSubmitOperator):  # type: ignore[misc]
     def __init__(self, *, folder: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.folder = folder
+        self._task_log = ""
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the job; its report is the task's XCom."""
+        self._task_log = context["ti"].log_url
         try:
             super().execute(context)
         except JobFailed as failure:
@@ -158,7 +161,7 @@ class SparkJob(SparkSubmitOperator):  # type: ignore[misc]
             conn_id=self._conn_id,
             name=self.name,
             application_args=self.application_args,
-            env_vars=self.env_vars,
+            env_vars={**self.env_vars, TASK_LOG: self._task_log},
             spark_binary=self._spark_binary,
             properties_file=self.properties_file,
         )
@@ -187,7 +190,7 @@ class PythonJob(BaseOperator):  # type: ignore[misc]
         self._process = subprocess.Popen(
             command,
             cwd=self.folder,
-            env={**os.environ, **self.variables},
+            env={**os.environ, **self.variables, TASK_LOG: context["ti"].log_url},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -247,7 +250,7 @@ def python_job(
     run_id: str = RUN_ID,
     **options: Any,
 ) -> PythonJob:
-    """A task that runs `jobs/<job>.py` with the jobs environment's Python; its run id, unless it is about another run."""
+    """A task that runs `jobs/<job>.py` with the jobs environment's Python; with its run id, unless it names another."""
     return PythonJob(
         task_id=options.pop("task_id", job.partition("_")[0]),
         python=paths.python,
