@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from content_signals.errors import BrokenData
 from content_signals.lake.files import filesystem
 
 
@@ -59,6 +60,9 @@ class Footers:
         Args:
             files: their paths.
             day: name and value of the column that lies in the folder's name instead of the files.
+
+        Raises:
+            BrokenData: a file is missing, or no Parquet file, or half of one.
         """
         with ThreadPoolExecutor(max_workers=8) as pool:
             footers = list(pool.map(_read, files))
@@ -73,7 +77,14 @@ class Footers:
 
 def _read(path: str) -> pq.FileMetaData:
     files, inner = filesystem(path)
-    return pq.read_metadata(inner, filesystem=files)
+    try:
+        return pq.read_metadata(inner, filesystem=files)
+    except (OSError, ValueError) as error:
+        raise BrokenData(
+            f"staged file {path} cannot be read: {error}",
+            state="nothing was promoted; readers see the day as it was promoted last, if it was",
+            next_step="extract the day again",
+        ) from error
 
 
 def _columns(footer: pq.FileMetaData) -> dict[str, ColumnFacts]:
@@ -92,6 +103,8 @@ def _columns(footer: pq.FileMetaData) -> dict[str, ColumnFacts]:
 
 
 def _chunk(column: Any, rows: int) -> ColumnFacts:
+    if not rows:  # pyarrow leaves such a group in a file without a row, and no statistics in it
+        return _NO_ROWS
     statistics = column.statistics
     if statistics is None or not statistics.has_null_count:
         return ColumnFacts(None)
@@ -102,7 +115,7 @@ def _chunk(column: Any, rows: int) -> ColumnFacts:
         return ColumnFacts(nulls)
     try:
         return ColumnFacts(nulls, statistics.min, statistics.max, bounded=True)
-    except (NotImplementedError, ValueError):  # a type pyarrow makes no value of
+    except (NotImplementedError, ValueError, OverflowError):  # a type or a moment Python has no value of
         return ColumnFacts(nulls)
 
 
