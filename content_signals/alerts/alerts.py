@@ -78,20 +78,27 @@ class Alerts:
         self.close()
 
     def judged(
-        self, table: Contract, verdict: Verdict, *, served: str, task_log: str | None = None, docs: str | None = None
+        self,
+        table: Contract,
+        verdict: Verdict,
+        *,
+        served: str | None = None,
+        task_log: str | None = None,
+        docs: str | None = None,
     ) -> None:
         """A day was judged: told when it was stopped or passed with warnings, closed when it passed.
 
         Args:
             verdict: one with an `override` is told with who let the day through, and why.
-            served: what readers see meanwhile.
+            served: what readers see meanwhile; without it that is looked up, when somebody is to be told.
             task_log: URL of the task's log, and `docs` of the day's page in Data Docs.
         """
         if verdict.outcome == PASSED:
             self.mended(table, date.fromisoformat(verdict.day))
             return
         with self._never_fails(f"{table.table} {verdict.day}"):
-            self._problem(problem.of_verdict(table, verdict, self._lake, served, task_log, docs))
+            shown = served or served_meanwhile(self._lake, table, date.fromisoformat(verdict.day))
+            self._problem(problem.of_verdict(table, verdict, self._lake, shown, task_log, docs))
 
     def failed(
         self, table: Contract, day: date, error: SignalsError, *, served: str = "", task_log: str | None = None

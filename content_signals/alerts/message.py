@@ -23,6 +23,7 @@ _HEADLINE = {
     LOST: "job lost",
     LET_THROUGH: "let through",
 }
+_SERVED = {WARNED: "Served until it is promoted", LET_THROUGH: "Served"}
 _JOINER = "\u200d"  # zero-width, inside an emoji
 
 
@@ -44,7 +45,7 @@ def of_problem(problem: Problem, waiting: Sequence[str] = (), related: str = "")
         related: what may have caused it, a sentence.
     """
     parts = [
-        "\n".join(map(plain, problem.reasons)),
+        "\n".join(_reasons(problem)),
         _rules(problem.failures),
         _facts(problem, waiting, related),
         _links(problem),
@@ -138,6 +139,16 @@ def _aside(problem: Problem) -> str:
     return f"{problem.set_aside:,}{of} rows" if problem.set_aside else ""
 
 
+def _reasons(problem: Problem) -> list[str]:
+    """Why, up to where a rule begins that is listed below anyway."""
+    names = {failure.rule for failure in problem.failures}
+    cut = [
+        min([reason.find(name) for name in names if name in reason], default=len(reason)) for reason in problem.reasons
+    ]
+    shown = [plain(reason[:end]).rstrip(" :") for reason, end in zip(problem.reasons, cut, strict=True)]
+    return [reason for reason in shown if reason]
+
+
 def _rules(failures: Sequence[Failure]) -> str:
     """The failed rules, critical ones first."""
     ordered = sorted(failures, key=lambda f: f.severity != CRITICAL)
@@ -168,7 +179,7 @@ def _facts(problem: Problem, waiting: Sequence[str], related: str) -> str:
     facts = {
         "Let through by": f"{plain(override.by)} at {override.at}: {plain(override.reason)}" if override else "",
         "Set aside": _aside(problem),
-        "Served meanwhile": plain(problem.served),
+        _SERVED.get(problem.kind, "Served meanwhile"): plain(problem.served),
         affected: _listed(waiting),
         "Perhaps because": related,
         "Owner": problem.owner,

@@ -24,7 +24,7 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from content_signals.day import days_until_yesterday
-from content_signals.errors import BROKEN_DATA, SignalsError
+from content_signals.errors import BROKEN_DATA, OK, SignalsError
 from content_signals.local.alert_sinks import ADDRESS, MailSink, WebhookSink, text_of, wait_until
 from content_signals.local.job_process import JobFailed, run_job
 from content_signals.local.landing import generate_landing
@@ -51,12 +51,12 @@ class Demo:
         """Run a job; its exit code: 0, or that of broken data, which is what is shown here."""
         try:
             with contextlib.redirect_stderr(io.StringIO()):  # all of it is in the log
-                run_job(self.settings, job, *arguments, log=self.log)
+                report = run_job(self.settings, job, *arguments, log=self.log)
         except JobFailed as failed:
             if failed.exit_code != BROKEN_DATA:
                 raise SignalsError(failed.what, next_step=f"read the end of {self.log}") from None
             return BROKEN_DATA
-        return 0
+        return int(report.get("exit_code", OK))  # a day that was stopped is in the report, and no error of the job
 
     def day(self, day: date) -> int:
         """Take a day from the landing file to its verdict; the exit code of validate."""

@@ -32,7 +32,10 @@ NULLS = Failure(
 MEAN = Failure("expect_mean_near_history", WARNING, "mean_position", "88.1", "40 to 60", "")
 STOPPED_DAY = Verdict(
     "track_popularity_v1", str(DAY), "run-00001", 7, STOPPED, 12, (MEAN, NULLS), (), rows=18_796, quarantined=1204,
-    stopped_by=("1,204 of 20,000 rows broke critical rules (6.02 %); at most 1.00 % are allowed",),
+    stopped_by=(
+        f"1,204 of 20,000 rows broke critical rules (6.02 %); at most 1.00 % are allowed: {NULLS}",
+        str(NULLS),
+    ),
 )  # fmt: skip
 SECRETS = ("hunter22", "T1JJ3T3L2", "TIiajkdnlazkcOXrIdevi7FQ", "tok-9f8e7d", "mail.example.test")
 
@@ -91,6 +94,7 @@ def test_a_warned_day_names_who_reads_it_and_where_the_rows_are() -> None:
     said = told(warned, related="playlist_changes_v1 2020-05-30 (warned)")
     assert said.tone == "warning"
     assert "Made from it: playlist_ranker_v1" in said.body
+    assert "Served until it is promoted: days up to 2020-05-31" in said.body
     assert "Next: content-signals quarantine track_popularity_v1 --day 2020-06-01" in said.body
     assert "Perhaps because: playlist_changes_v1 2020-05-30 (warned)" in said.body
 
