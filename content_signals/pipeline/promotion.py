@@ -10,9 +10,10 @@ from content_signals.contract import Table
 from content_signals.errors import NotLanded, Refused, SignalsError, UsageError
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.promote import Promotion, promote
+from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage, read_stage
 from content_signals.pipeline.context import Context, Outcome
-from content_signals.pipeline.told import alerts_of, tell_verdict
+from content_signals.pipeline.told import alerts_of, found_again, tell_verdict
 from content_signals.quality import status
 from content_signals.quality.verdict import STOPPED, Verdict, read_verdict
 
@@ -75,6 +76,7 @@ def promote_days(
             f"{table.table}: no day from {days[0]} to {days[-1]} is staged", next_step="extract_signals first"
         )
     outcome.paths.append(lake_table.path)
+    found_again(context, table, outcome.days)
     return outcome
 
 
@@ -97,6 +99,8 @@ def promote_judged(context: Context, contract: Table, stage: Stage, decision: Le
         )
     note = {f"override_{name}": value for name, value in vars(verdict.override).items()} if verdict.override else {}
     done = promote(table, stage, verdict.files, kept=verdict.kept, note=note)
+    if done.already:
+        _check_same_rows(table, verdict.kept or stage)
     if decision:  # after the commit, whose metadata says it first: a refused override overruled nothing
         verdict.write(table)
         with alerts_of(context) as alerts:
@@ -104,6 +108,18 @@ def promote_judged(context: Context, contract: Table, stage: Stage, decision: Le
     entry = {"rows": done.rows, "override": vars(verdict.override) if verdict.override else None}
     status.record_promotion(context.lake, table.name, stage.day, context.run.now, **entry)
     return done
+
+
+def _check_same_rows(table: LakeTable, judged: Stage) -> None:
+    """A stage judged again after it was promoted may have lost or gained rows: its day does not change by itself."""
+    current = Snapshot(table).stage(date.fromisoformat(judged.day))
+    if current and current.fence == judged.fence and current.digest != judged.digest:
+        raise Refused(
+            f"{table.name} {judged.day}: run {judged.run_id} is promoted with {current.rows} rows; judged again since,"
+            f" {judged.rows} rows would pass",
+            state="readers see the rows promoted first; the quarantine holds what was found last",
+            next_step=f"extract_signals --table {table.name} --day {judged.day}, then validate and promote",
+        )
 
 
 def _overruled(table: LakeTable, verdict: Verdict, decision: LetThrough) -> Verdict:

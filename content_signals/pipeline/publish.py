@@ -16,6 +16,7 @@ from content_signals.lake.receipt import published_day
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage
 from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.told import found_again
 
 
 def publish(context: Context, table: Table, days: Sequence[date]) -> Outcome:
@@ -50,6 +51,7 @@ def publish(context: Context, table: Table, days: Sequence[date]) -> Outcome:
     outcome.rows_in, outcome.rows_out = stage.rows, written.served
     outcome.details.update(sent=written.sent, not_taken=written.not_taken)
     outcome.paths.append(_receipt(lake_table, stage, written, context))
+    found_again(context, table, outcome.days)
     return outcome
 
 

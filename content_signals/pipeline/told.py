@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
-from content_signals.alerts.alerts import Alerts, served_meanwhile
+from content_signals.alerts.alerts import Alerts
 from content_signals.contract import Source, Table
 from content_signals.pipeline.context import Context
 from content_signals.quality.verdict import Verdict
@@ -20,7 +21,14 @@ def tell_verdict(context: Context, alerts: Alerts, table: Source | Table, verdic
     alerts.judged(
         table,
         verdict,
-        served=served_meanwhile(context.lake, table, date.fromisoformat(verdict.day)),
+        served="the day as it was let through" if verdict.override else None,
         task_log=context.task_log,
         docs=f"{context.settings.pages}/docs/{verdict.table}/{verdict.day}",
     )
+
+
+def found_again(context: Context, table: Source | Table, days: Iterable[date]) -> None:
+    """Days of which a job had been lost went through this time."""
+    with alerts_of(context) as alerts:
+        for day in days:
+            alerts.mended(table, day, kinds=("lost",))

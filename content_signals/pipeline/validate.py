@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from content_signals.contract import DAY, Table
-from content_signals.errors import NotLanded
+from content_signals.errors import BrokenData, NotLanded
 from content_signals.lake.files import write_json, write_text
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_files
@@ -51,7 +51,13 @@ def validate(context: Context, spark: SparkSession, table: Table, days: Sequence
     judge = Judge(context, spark, table)
     with alerts_of(context) as alerts:
         for stage in stages:
-            verdict = judge.judge(stage)
+            day = date.fromisoformat(stage.day)
+            try:
+                verdict = judge.judge(stage)
+            except BrokenData as error:
+                outcome.failed[day] = error
+                alerts.failed(table, day, error, task_log=context.task_log)
+                continue
             _note(context, lake_table, stage, verdict, outcome)
             tell_verdict(context, alerts, table, verdict)
     return outcome
@@ -90,8 +96,8 @@ class Judge:
         frame = read_files(self._spark, StructType.fromJson(json.loads(stage.schema_json)), paths)
         with sized_for(self._spark, stage.rows):
             result = self._scanner.run(frame, footers, Compared(day, self._baseline, stage.digest))
-        failures = self._scanner.failures(result)
-        aside = self._set_aside(frame, stage, failures)
+            failures = self._scanner.failures(result)
+            aside = self._set_aside(frame, stage, failures)
         verdict = self._verdict(stage, failures, aside, kept_metrics(result))
         folder = self._lake_table.run_folder(day, stage.run_id)
         write_json(f"{folder}/validation_result.json", result.to_json_dict())  # type: ignore[no-untyped-call]
@@ -138,7 +144,8 @@ class Judge:
             quarantined=aside.rows if aside else 0,
             kept=aside.kept if aside else None,
             stopped_by=stopped_by,
-            metrics={**metrics, "rows": rows, "digest": aside.kept.digest if aside else stage.digest},
+            # The digest is of what came, bad rows and all: so the same file is known when it comes again.
+            metrics={**metrics, "rows": rows, "digest": stage.digest},
             judged_at=self._context.run.now.isoformat(timespec="seconds"),
         )
 
@@ -148,6 +155,12 @@ def _stops(table: Table, stage: Stage, failures: Sequence[Failure], aside: SetAs
     located = aside.keys if aside else {}
     whole = [one for one in failures if one.severity == CRITICAL and one.name not in located]
     why = [str(one) for one in whole]
+    # Whatever the cause, a row that breaks a rule and was not found must not be promoted.
+    why += [
+        f"{one.name}: {one.rows} rows break it, {aside.broken[one.name]} of them were found"
+        for one in failures
+        if aside and one.name in located and aside.broken[one.name] != one.rows
+    ]
     if aside and aside.rows > stage.rows * table.max_quarantine_ratio:
         broken = "; ".join(str(one) for one in failures if one.name in located)
         why.append(
