@@ -65,10 +65,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Predicate:
-    """Rows that break a rule: true for them, never null. `window`: it looks at other rows too."""
+    """Rows that break a rule: true for them, never null.
+
+    Attributes:
+        window: it looks at other rows too.
+        among: the rows a window looks at, where they are not all.
+    """
 
     breaks: Column
     window: bool
+    among: Column | None = None
 
 
 @dataclass
@@ -128,7 +134,10 @@ class Plan:
         condition, compute, accessor = self._known[metric.id]
         rows = self._rows({**compute, **accessor})
         broken = condition if rows is None else rows & condition
-        return Predicate(F.coalesce(broken, F.lit(False)), self._is_window(metric))
+        window = self._is_window(metric)
+        # Nulls are in no group of equal keys, so that a window over all rows does for these.
+        whole = self._provider(metric)[0] in _UNIQUE and not metric.metric_domain_kwargs.get("row_condition")
+        return Predicate(F.coalesce(broken, F.lit(False)), window, rows if window and not whole else None)
 
     def _unproved(self, questions: list[Question]) -> list[Question]:
         """The questions that the footers do not answer."""

@@ -45,9 +45,18 @@ def flagged(frame: DataFrame, predicates: dict[str, Predicate], rules: str) -> t
     Rows that break none cost one OR: filter by the predicate before looking at the names.
     """
     windows = {name: f"__window_{n}" for n, (name, p) in enumerate(predicates.items()) if p.window}
-    if windows:  # a window is computed in a projection, never in a filter
-        frame = frame.select("*", *[predicates[name].breaks.alias(column) for name, column in windows.items()])
+    for name, column in windows.items():
+        frame = _with_window(frame, predicates[name], column)
     breaks = {name: F.col(windows[name]) if name in windows else p.breaks for name, p in predicates.items()}
     names = F.array(*[F.when(broken, F.lit(name)) for name, broken in breaks.items()])
     marked = frame.withColumn(rules, F.filter(names, lambda name: name.isNotNull()))
     return marked, reduce(Column.__or__, breaks.values())
+
+
+def _with_window(frame: DataFrame, predicate: Predicate, name: str) -> DataFrame:
+    """The frame with a column of what a window says: it is computed in a projection, never in a filter."""
+    if predicate.among is None:
+        return frame.select("*", predicate.breaks.alias(name))
+    inside = F.coalesce(predicate.among, F.lit(False))
+    judged = frame.where(inside).select("*", predicate.breaks.alias(name))
+    return judged.unionByName(frame.where(~inside).select("*", F.lit(False).alias(name)))

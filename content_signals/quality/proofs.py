@@ -65,7 +65,7 @@ def _all_between(kind: DataType, facts: ColumnFacts, arguments: dict[str, Any]) 
         return False
     if isinstance(kind, FloatType | DoubleType):
         # NaN is in no footer, and greater than any upper bound.
-        comparable = high is None and _is_number(low) and abs(low) < _EXACT and isinstance(facts.least, float)
+        comparable = high is None and _is_number(low) and abs(low or 0) < _EXACT and isinstance(facts.least, float)
     else:
         comparable = _is_exact(kind, facts) and all(
             bound is None or (_is_number(bound) and _compares(bound, facts)) for bound in (low, high)

@@ -7,6 +7,7 @@ The staged files without such rows are promoted as they lie; only a file with on
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -21,7 +22,7 @@ from content_signals.lake.layout import LakeTable, Run
 from content_signals.lake.promote import promote
 from content_signals.lake.read import read_files
 from content_signals.lake.snapshot import Snapshot
-from content_signals.lake.stage import NO_ROWS, Stage, StagedFile, digests_of, less, staged_files, write_stage
+from content_signals.lake.stage import NO_ROWS, Stage, digests_of, less, staged_files
 from content_signals.quality.plan import Predicate
 from content_signals.quality.predicates import flagged
 from content_signals.quality.quarantine_columns import ADDED, FILE, JUDGED_AT, JUDGED_BY, RULES
@@ -35,14 +36,26 @@ class SetAside:
 
     Attributes:
         kept: the day without these rows.
+        broken: rule -> how many of the rows break it.
         keys: rule -> up to three keys of rows that break it.
         sample: some of the rows: `rules`, the names of those it breaks, and `row`, column -> text.
     """
 
     rows: int
     kept: Stage
+    broken: Mapping[str, int]
     keys: Mapping[str, tuple[str, ...]]
     sample: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """The rows in a quarantine, counted: how many, in which staged files, and for each rule how many and some keys."""
+
+    rows: int
+    files: frozenset[str]
+    broken: dict[str, int]
+    keys: dict[str, tuple[str, ...]]
 
 
 def set_aside(
@@ -65,21 +78,31 @@ def set_aside(
     located = frame.withColumn(FILE, F.element_at(F.split(F.col("_metadata.file_path"), "/"), -1))
     marked, broken = flagged(located, predicates, RULES)
     stamps = {JUDGED_BY: F.lit(run.run_id), JUDGED_AT: F.lit(run.now).cast("timestamp")}
-    bad = marked.where(broken).withColumns(stamps).select(*[name for name in columns if name != DAY], *ADDED, DAY)
-    written = write_stage(quarantine, bad, [day], run, {}, keys)[0]
-    found = read_files(frame.sparkSession, bad.schema, [f"{quarantine.path}/{file.path}" for file in written.files])
-    _show(quarantine, written)
-    files = {str(row[FILE]) for row in found.select(FILE).distinct().collect()}
-    good = marked.where(~broken).where(F.col(FILE).isin(*files)).select(*columns)
-    rewritten = _rewritten(table, good, stage, run, keys)
-    digest = digests_of(found.select(*columns))[day][1]
-    kept = [file for file in stage.files if file.path.rsplit("/", 1)[1] not in files]
+    bad = (
+        marked.where(broken).withColumns(stamps).select(*[F.col(name) for name in columns if name != DAY], *ADDED, DAY)
+    )
+    folder = f"data/{run.folder}"
+    _write(bad, quarantine, folder, day, keys)
+    files = staged_files(quarantine, folder, day)
+    found = read_files(frame.sparkSession, bad.schema, [f"{quarantine.path}/{file.path}" for file in files])
+    counted = _counted(found, list(predicates), keys)
+    digest = digests_of(found.select(*columns)).get(day, (0, NO_ROWS))[1]
+    schema = json.dumps(_schema_of(bad))
+    _show(quarantine, Stage(quarantine.name, stage.day, run.run_id, run.fence, counted.rows, digest, files, schema))
+    good = marked.where(~broken).where(F.col(FILE).isin(*counted.files)).select(*columns)
+    below, folder = f"/without-{run.fence}", f"data/{stage.run_id}-{stage.fence}"  # no reader looks into it
+    _write(good, table, folder, day, keys, below)
+    kept = [file for file in stage.files if file.path.rsplit("/", 1)[1] not in counted.files]
     return SetAside(
-        rows=written.rows,
+        rows=counted.rows,
         kept=replace(
-            stage, rows=stage.rows - written.rows, digest=less(stage.digest, digest), files=(*kept, *rewritten)
+            stage,
+            rows=stage.rows - counted.rows,
+            digest=less(stage.digest, digest),
+            files=(*kept, *staged_files(table, folder, day, below)),
         ),
-        keys=_keys(found, list(predicates), keys),
+        broken=counted.broken,
+        keys=counted.keys,
         sample=_sample(found.select(*columns, *ADDED), keys),
     )
 
@@ -98,27 +121,36 @@ def _show(quarantine: LakeTable, stage: Stage) -> None:
         promote(quarantine, stage, stage.files)
 
 
-def _rewritten(
-    table: LakeTable, good: DataFrame, stage: Stage, run: Run, keys: Sequence[str]
-) -> tuple[StagedFile, ...]:
-    """The good rows of files that hold bad ones too, in files of their own in a folder that no reader looks into."""
-    below = f"/without-{run.fence}"
-    folder = f"data/{stage.run_id}-{stage.fence}"
-    ordered = good.drop(DAY).hint("rebalance").sortWithinPartitions(*keys)
-    ordered.write.mode("overwrite").parquet(f"{table.path}/{folder}/{DAY}={stage.day}{below}")
-    return staged_files(table, folder, date.fromisoformat(stage.day), below)
+def _write(rows: DataFrame, table: LakeTable, folder: str, day: date, keys: Sequence[str], below: str = "") -> None:
+    """Write rows of a day as files of a folder below the table's; days of one run are written one after the other."""
+    ordered = rows.drop(DAY).hint("rebalance").sortWithinPartitions(*keys)
+    ordered.write.mode("overwrite").parquet(f"{table.path}/{folder}/{DAY}={day}{below}")
 
 
-def _keys(found: DataFrame, rules: Sequence[str], keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """A few keys for each rule: the first, the last and one between; a key that is null is called so."""
+def _counted(found: DataFrame, rules: Sequence[str], keys: Sequence[str]) -> _Counted:
+    """One query. A few keys for each rule: the first, the last and one between; a key that is null is called so."""
     key = F.concat_ws("/", *[F.coalesce(F.col(name).cast("string"), F.lit("null")) for name in keys])
-    columns = []
+    columns = [F.count(F.lit(1)).alias("rows"), F.collect_set(FILE).alias("files")]
     for number, rule in enumerate(rules):
         broken = F.when(F.array_contains(RULES, rule), key)
         picked = F.array(F.min(broken), F.max(broken), F.min_by(broken, F.xxhash64(broken)))
-        columns.append(F.array_sort(F.array_distinct(F.array_compact(picked))).alias(str(number)))
+        columns += [
+            F.count(broken).alias(f"broken_{number}"),
+            F.array_sort(F.array_distinct(F.array_compact(picked))).alias(f"keys_{number}"),
+        ]
     row = found.agg(*columns).collect()[0]
-    return {rule: tuple(row[str(number)]) for number, rule in enumerate(rules)}
+    return _Counted(
+        row["rows"],
+        frozenset(row["files"]),
+        {rule: row[f"broken_{number}"] for number, rule in enumerate(rules)},
+        {rule: tuple(row[f"keys_{number}"]) for number, rule in enumerate(rules)},
+    )
+
+
+def _schema_of(rows: DataFrame) -> dict[str, Any]:
+    """The schema as a table has it: every column may be null."""
+    schema: dict[str, Any] = rows.schema.jsonValue()
+    return {**schema, "fields": [{**one, "nullable": True} for one in schema["fields"]]}
 
 
 def _sample(found: DataFrame, keys: Sequence[str]) -> list[dict[str, Any]]:
