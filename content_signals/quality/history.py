@@ -9,6 +9,7 @@ A rule that finds fewer than `min_days` earlier days judges nothing and passes; 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -220,7 +221,7 @@ class ExpectColumnNullShareToBeLikeHistory(_OfColumn):
     def _judge(self, value: Any, earlier: Mapping[date, Any], day: date) -> tuple[bool, Any, str]:
         usual = median(earlier.values())
         allowed = f"{usual:.4g} ± {self.max_difference:g} (the median of {len(earlier)} days)"
-        return abs(value - usual) <= self.max_difference, value, allowed
+        return round(abs(value - usual), 9) <= self.max_difference, value, allowed  # 0.4 is 0.1 from 0.3
 
 
 class ExpectColumnMeanToBeLikeHistory(_OfColumn):
@@ -293,11 +294,18 @@ class ExpectTableToDifferFromDayBefore(HistoryExpectation):
 def kept_metrics(result: Any) -> dict[str, Any]:
     """What a validation result says of the day that later days are compared with, by name."""
     details = [(one.result or {}).get("details") or {} for one in result.results]
-    return {d["metric"]: d["value"] for d in details if "metric" in d and d.get("value") is not None}
+    return {d["metric"]: d["value"] for d in details if "metric" in d and _is_comparable(d.get("value"))}
+
+
+def _is_comparable(value: Any) -> bool:
+    """Whether days can be compared with a value: the mean of a column with a NaN or an infinity in it is none."""
+    return value is not None and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def _by_ratio(value: Any, earlier: Sequence[Any], low: float, high: float) -> tuple[bool, Any, str]:
     usual = median(earlier)
+    if not usual:
+        return True, value, f"not judged: the median of {len(earlier)} days is 0, which has no multiple"
     least, most = sorted((usual * low, usual * high))
     allowed = f"{least:.6g} to {most:.6g} ({low:g} to {high:g} times the median of {len(earlier)} days)"
     return least <= value <= most, value, allowed
@@ -317,7 +325,7 @@ def _of_settings(name: str, newest: Any) -> Compared:
     """Outside our jobs: the day of the rows, and the lake of the settings."""
     if newest is None:
         raise ValueError("the frame has no rows, and so no day to compare with earlier ones")
-    day = newest if isinstance(newest, date) else date.fromisoformat(str(newest)[:10])
+    day = date.fromisoformat(str(newest)[:10])
     root = Lake(load_settings().lake).root
     return Compared(day, Baseline(LakeTable(name, f"{root}/signals/{name}", f"{root}/_runs/{name}")))
 
