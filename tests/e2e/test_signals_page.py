@@ -7,6 +7,7 @@ with SIGNALS_PAGE_PICTURES=docs/pictures.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import urllib.error
 import urllib.request
@@ -111,8 +112,9 @@ def run_id(settings: Settings, api: AirflowApi) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -153,14 +155,14 @@ def test_from_the_navigation_to_the_quarantined_rows(browser: Any, api: AirflowA
     red = frame.locator("tbody tr").first
     expect(red).to_contain_text(RED)
     expect(red).to_contain_text("stopped")
-    expect(red.get_by_role("img").first).to_have_attribute("aria-label", f"{RED}, rows from")
+    expect(red.get_by_role("img").first).to_have_attribute("aria-label", re.compile(f"^{RED}, rows from"))
     assert frame.locator("tbody tr").count() == len(catalog().sources) + len(catalog().tables)
     assert overflow(frame) == 0
     picture(page, "light")
 
     red.get_by_role("link", name="412 quarantined rows").click()
     expect(frame.get_by_role("heading", name="Rows in quarantine")).to_be_in_viewport()
-    expect(frame.get_by_role("rowheader", name=f"{RULE}(best_position)")).to_have_count(50)
+    expect(frame.get_by_role("cell", name=f"{RULE}(best_position)", exact=True)).to_have_count(50)
     expect(frame.get_by_text("412 rows were set aside; 50 of them are here")).to_be_visible()
     expect(frame.get_by_text(f"content-signals quarantine {RED} --day {TODAY}")).to_be_visible()
     expect(frame.get_by_text("0 to 199").first).to_be_visible()

@@ -16,9 +16,11 @@ from content_signals.orchestration.signals_page.links import MOUNT
 
 Asgi = Callable[..., Awaitable[None]]
 
+# With a halo: the entry that is open has another ground, and an icon cannot know.
 _ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="{ink}" stroke-width="2"'
-    ' stroke-linecap="round" stroke-linejoin="round"><path d="M3 12h4l3-8 4 16 3-8h4"/></svg>'
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke-linecap="round"'
+    ' stroke-linejoin="round"><path stroke="{halo}" stroke-width="5" d="M3 12h4l3-8 4 16 3-8h4"/>'
+    '<path stroke="{ink}" stroke-width="2" d="M3 12h4l3-8 4 16 3-8h4"/></svg>'
 )
 # One query for every tab: what the UI cannot fill in stays as it is written here, and is taken as not given.
 _RUN = "dag_id={DAG_ID}&run_id={RUN_ID}"
@@ -38,12 +40,12 @@ class LazyApp:
         await self._app(scope, receive, send)
 
 
-def _icon(ink: str) -> str:
-    return "data:image/svg+xml," + quote(_ICON.format(ink=ink))
+def _icon(ink: str, halo: str) -> str:
+    return "data:image/svg+xml," + quote(_ICON.format(ink=ink, halo=halo))
 
 
 def _view(destination: str, route: str, href: str, **options: Any) -> dict[str, Any]:
-    icons = {"icon": _icon("#3f3f46"), "icon_dark_mode": _icon("#e4e4e7")}
+    icons = {"icon": _icon("#334155", "#dbe7f5"), "icon_dark_mode": _icon("#e4e4e7", "#1e293b")}
     return {"name": "Signals", "destination": destination, "url_route": route, "href": href, **icons, **options}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
-WIDTH, HEIGHT, MARGIN = 112, 28, 3
+WIDTH, HEIGHT, MARGIN = 104, 26, 3
 
 Series = Sequence[tuple[date, float | None]]
 Point = tuple[float, float]
