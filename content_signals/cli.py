@@ -100,6 +100,8 @@ def promote(
     from content_signals.day import parse_day
     from content_signals.pipeline.promotion import LetThrough, promote_days
 
+    if not override and (reason or by):
+        raise UsageError("--reason and --by belong to --override", next_step="add --override, or leave them out")
     context = _context(settings, say=True)
     decision = LetThrough(by or getpass.getuser(), reason, context.run.now) if override else None
     outcome = promote_days(context, context.catalog.table(table), [parse_day(day)], run_id, decision)
