@@ -22,13 +22,17 @@ from typing import Any, ClassVar
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 from great_expectations.execution_engine.sparkdf_execution_engine import SparkDFExecutionEngine
 from great_expectations.expectations.expectation import BatchExpectation, render_suite_parameter_string
-from great_expectations.expectations.metrics.column_aggregate_metric_provider import ColumnAggregateMetricProvider
+from great_expectations.expectations.metrics.column_aggregate_metric_provider import (
+    ColumnAggregateMetricProvider,
+    column_aggregate_partial,
+)
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.registry import get_metric_kwargs
 from great_expectations.render.components import LegacyRendererType, RenderedStringTemplateContent
 from great_expectations.render.renderer.renderer import renderer
 from great_expectations.render.renderer_configuration import RendererConfiguration, RendererValueType
 from great_expectations.validator.metric_configuration import MetricConfiguration
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
@@ -85,6 +89,16 @@ class ColumnBuckets(ColumnAggregateMetricProvider):
         rows = frame.where(F.col(f"`{name}`").isNotNull()).select(bucket).groupBy("bucket").count().collect()
         counts = {str(row["bucket"]): row["count"] for row in rows}
         return {"ordered": not isinstance(kind, StringType), "counts": counts}
+
+
+class ColumnTrueShare(ColumnAggregateMetricProvider):
+    """The metric `column.true_share`: how many of a boolean's values are true, nulls left out."""
+
+    metric_name = "column.true_share"
+
+    @column_aggregate_partial(engine=SparkDFExecutionEngine)
+    def _spark(cls: Any, column: Column, **_: Any) -> Column:  # noqa: N805  # Great Expectations makes a class method of it
+        return F.avg(column.cast("double"))
 
 
 class HistoryExpectation(BatchExpectation, ABC):
@@ -243,6 +257,34 @@ class ExpectColumnMeanToBeLikeHistory(_OfColumn):
         return _by_ratio(value, list(earlier.values()), self.min_ratio, self.max_ratio)
 
 
+class ExpectColumnTrueShareToBeLikeHistory(_OfColumn):
+    """Of a boolean, the share that is true against the median of earlier days' shares, as a ratio.
+
+    A share within `max_difference` of the median is good whatever the ratio: of rare things, chance moves many.
+    """
+
+    min_ratio: float = 0.67
+    max_ratio: float = 1.5
+    max_difference: float = 0.01
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("table.row_count", "column.true_share")
+    success_keys: ClassVar[tuple[str, ...]] = (
+        *HistoryExpectation.success_keys, "min_ratio", "max_ratio", "max_difference"
+    )  # fmt: skip
+    about: ClassVar[str] = "share that is true"
+    condition: ClassVar[str] = "must be $min_ratio to $max_ratio times, or within $max_difference of, the median"
+
+    def _kept(self, metrics: Mapping[str, Any]) -> tuple[str, Any]:
+        return f"true_share({self.column})", metrics["column.true_share"]
+
+    def _judge(self, value: Any, earlier: Mapping[date, Any], day: date) -> tuple[bool, Any, str]:
+        usual = median(earlier.values())
+        times = f"{self.min_ratio:g} to {self.max_ratio:g} times it (the median of {len(earlier)} days)"
+        allowed = f"{usual:.4g} ± {self.max_difference:g}, or {times}"
+        by_ratio = usual * self.min_ratio <= value <= usual * self.max_ratio
+        return by_ratio or abs(value - usual) <= self.max_difference, value, allowed
+
+
 class ExpectColumnDistributionToBeLikeHistory(_OfColumn):
     """The population stability index of the column against earlier days: at most `max_psi`."""
 
@@ -268,7 +310,10 @@ class ExpectColumnDistributionToBeLikeHistory(_OfColumn):
 
 
 class ExpectTableToDifferFromDayBefore(HistoryExpectation):
-    """The rows, stamps aside, are not the very ones of the day before: the same file has not come twice."""
+    """The rows, stamps aside, are not the very ones of the day before: the same file has not come twice.
+
+    With `days` above 1 they are not those of any day so many days back.
+    """
 
     days: int = 1
     min_days: int = 1
@@ -287,8 +332,9 @@ class ExpectTableToDifferFromDayBefore(HistoryExpectation):
         return "digest", metrics["digest"]
 
     def _judge(self, value: Any, earlier: Mapping[date, Any], day: date) -> tuple[bool, Any, str]:
-        before = earlier.get(day - timedelta(days=1))
-        return value != before, value, "another digest than the day before's"
+        same = [d for d, digest in earlier.items() if digest == value and day - d <= timedelta(days=self.days)]
+        others = "the day before's" if self.days == 1 else f"those of the {self.days} days before"
+        return not same, f"{value}, as on {max(same)}" if same else value, f"another digest than {others}"
 
 
 def kept_metrics(result: Any) -> dict[str, Any]:
@@ -340,10 +386,12 @@ def _digest(engine: Any) -> str:
 
 __all__ = [
     "ColumnBuckets",
+    "ColumnTrueShare",
     "Compared",
     "ExpectColumnDistributionToBeLikeHistory",
     "ExpectColumnMeanToBeLikeHistory",
     "ExpectColumnNullShareToBeLikeHistory",
+    "ExpectColumnTrueShareToBeLikeHistory",
     "ExpectRowCountToBeLikeHistory",
     "ExpectTableToDifferFromDayBefore",
     "KeptDay",

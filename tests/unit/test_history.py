@@ -16,6 +16,7 @@ from content_signals.quality.history import (
     ExpectColumnDistributionToBeLikeHistory,
     ExpectColumnMeanToBeLikeHistory,
     ExpectColumnNullShareToBeLikeHistory,
+    ExpectColumnTrueShareToBeLikeHistory,
     ExpectRowCountToBeLikeHistory,
     ExpectTableToDifferFromDayBefore,
     compared_with,
@@ -30,6 +31,7 @@ COUNT = ExpectRowCountToBeLikeHistory(history_of="t")
 AVERAGE = ExpectColumnMeanToBeLikeHistory(history_of="t", column="n")
 SHARE = ExpectColumnNullShareToBeLikeHistory(history_of="t", column="n")
 SPREAD = ExpectColumnDistributionToBeLikeHistory(history_of="t", column="n")
+TRUE = ExpectColumnTrueShareToBeLikeHistory(history_of="t", column="n")
 DIFFERS = ExpectTableToDifferFromDayBefore(history_of="t")
 
 
@@ -161,6 +163,29 @@ def test_yesterdays_file_again(history, judge):
     assert judge(DIFFERS, {ROWS: 1000}, day=DAY + timedelta(days=1), digest="same")[0], "after a gap"
 
 
+def test_an_older_days_file_again(history, judge):
+    history({4: {"digest": "same"}, 30: {"digest": "old"}})
+    rule = ExpectTableToDifferFromDayBefore(history_of="t", days=28)
+    passed, result = judge(rule, {ROWS: 1000}, digest="same")
+    assert (passed, result["observed_value"]) == (False, f"same, as on {before(4)}")
+    assert result["details"]["value"] == "same", "later days are compared with the digest alone"
+    assert judge(rule, {ROWS: 1000}, digest="old")[0], "further back than that"
+
+
+@pytest.mark.parametrize(("share", "good"), [(0.067, True), (0.15, True), (0.066, False), (0.151, False), (0, False)])
+def test_the_share_of_what_is_true(history, judge, share, good):
+    history({ago: {"true_share(n)": 0.1} for ago in range(1, 8)})
+    passed, result = judge(TRUE, {ROWS: 1000, "column.true_share": share})
+    allowed = "0.1 ± 0.01, or 0.67 to 1.5 times it (the median of 7 days)"
+    assert (passed, result["details"]["allowed"]) == (good, allowed)
+
+
+@pytest.mark.parametrize(("share", "good"), [(0, True), (0.012, True), (0.013, False), (1, False)])
+def test_what_is_rarely_true_may_double(history, judge, share, good):
+    history({ago: {"true_share(n)": 0.002} for ago in range(1, 8)})
+    assert judge(TRUE, {ROWS: 1000, "column.true_share": share})[0] == good
+
+
 def test_only_earlier_days_count_the_last_28_of_them(history, judge):
     days = {ago: {"rows": 1000} for ago in range(1, 57, 2)}  # every other day: 28
     history({**days, 57: {"rows": 10}, 0: {"rows": 10}, -1: {"rows": 10}})
@@ -194,7 +219,7 @@ def test_kept_metrics_are_those_of_the_rules_and_survive_json(history, judge):
     assert json.loads(json.dumps(kept_metrics(results(*found)))) == {"rows": 7, "mean(n)": 1.5}
 
 
-@pytest.mark.parametrize("rule", [COUNT, AVERAGE, SHARE, SPREAD, DIFFERS], ids=lambda rule: rule.expectation_type)
+@pytest.mark.parametrize("rule", [COUNT, AVERAGE, SHARE, SPREAD, TRUE, DIFFERS], ids=lambda rule: rule.expectation_type)
 def test_a_rule_says_in_words_what_it_wants(rule):
     said = rule.configuration.to_json_dict()
     assert said["kwargs"]["history_of"] == "t"
