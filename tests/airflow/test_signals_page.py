@@ -196,7 +196,7 @@ def test_a_late_table_says_so(here: Here) -> None:
     write_status(here.lake, POPULARITY, [a_day(POPULARITY, WEEK[0])])
     text = here.text("/")
     assert '<tr class="late">' in text
-    assert "old, may be 2 d 6 h" in text
+    assert "old, may be 2 d 6 h" in text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_only_those_in_need_and_by_name(red: Here) -> None:

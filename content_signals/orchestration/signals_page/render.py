@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,11 @@ def moment(value: datetime | None) -> str:
     return "–" if value is None else f"{value:%Y-%m-%d %H:%M}"
 
 
+def _span(length: timedelta) -> str:
+    """A length of time that no line breaks."""
+    return span(length).replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def clip(value: Any) -> str:
     """Text of any length, cut where it would fill the page."""
     text = str(value)
@@ -115,7 +120,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     drawings = Drawings()
-    filters = {"number": number, "share": share, "span": span, "moment": moment, "clip": clip}
+    filters = {"number": number, "share": share, "span": _span, "moment": moment, "clip": clip}
     environment.filters.update(filters | {"volume": drawings.volume, "nulls": drawings.nulls})
     environment.globals.update(table_page=table_page, docs_page=docs_page, log_page=log_page)
     return environment
