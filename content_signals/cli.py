@@ -124,11 +124,13 @@ def release(table: str, day: Day, settings: SettingsFile = None) -> None:
     """Judge the rows again after a rule was mended, with the day they belong to; promote those that pass."""
     from content_signals.day import parse_day
     from content_signals.lake.session import spark_session
-    from content_signals.pipeline.release import release as release_day
+    from content_signals.pipeline.beside import import_beside
 
     context = _context(settings, say=True)
-    found = context.catalog.table(table)
-    release_day(context, spark_session(f"release {found.table}"), found, parse_day(day))
+    found, wanted = context.catalog.table(table), parse_day(day)  # before anything starts
+    step = import_beside("content_signals.pipeline.release")
+    spark = spark_session(f"release {found.table}")
+    step().release(context, spark, found, wanted)
 
 
 @app.command()

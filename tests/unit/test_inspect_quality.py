@@ -145,6 +145,8 @@ def test_nothing_in_quarantine(command, as_json):
         (("verdicts", CHANGES, "--day", "yesterday"), UsageError),
         (("quarantine", "playlist_chang", "--day", "2020-03-01"), UnknownName),
         (("quarantine", CHANGES, "--day", "2020-13-01"), UsageError),
+        (("quarantine", "release", "playlist_chang", "--day", "2020-03-01"), UnknownName),
+        (("quarantine", "release", CHANGES, "--day", "tomorrow"), UsageError),
         (("promote", CHANGES, "--day", "2020-03-01", "--override"), UsageError),
         (("promote", CHANGES, "--day", "2020-03-01", "--override", "--reason", "short"), UsageError),
         (("promote", CHANGES, "--day", "2020-03-01", "--reason", "a reason without the word"), UsageError),
