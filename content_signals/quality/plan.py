@@ -69,7 +69,7 @@ class Predicate:
 
     Attributes:
         window: it looks at other rows too.
-        among: the rows a window looks at, where they are not all.
+        among: the rows a window looks at, where a row condition leaves others out.
     """
 
     breaks: Column
@@ -127,7 +127,10 @@ class Plan:
         return self._known
 
     def predicate(self, metric: MetricConfiguration) -> Predicate | None:
-        """A condition with the domain it is about, as one predicate; None when it hangs on values not known here."""
+        """A condition with the domain it is about, as one predicate; None when that cannot be said of a row by itself.
+
+        So it is of a condition that hangs on an aggregate of the rows, or on their order.
+        """
         self._metrics[metric.id] = metric
         if not self._make_partial(metric):
             return None
@@ -135,9 +138,10 @@ class Plan:
         rows = self._rows({**compute, **accessor})
         broken = condition if rows is None else rows & condition
         window = self._is_window(metric)
-        # Nulls are in no group of equal keys, so that a window over all rows does for these.
-        whole = self._provider(metric)[0] in _UNIQUE and not metric.metric_domain_kwargs.get("row_condition")
-        return Predicate(F.coalesce(broken, F.lit(False)), window, rows if window and not whole else None)
+        if window and self._provider(metric)[0] not in _UNIQUE:
+            return None  # about the order of rows, which files do not keep once some are set aside
+        among = rows if window and metric.metric_domain_kwargs.get("row_condition") else None
+        return Predicate(F.coalesce(broken, F.lit(False)), window, among)
 
     def _unproved(self, questions: list[Question]) -> list[Question]:
         """The questions that the footers do not answer."""

@@ -18,8 +18,8 @@ _YES_OR_NO = {"result_format": {"result_format": "BOOLEAN_ONLY"}}
 def predicate_of(rule: Any, engine: Any, batch_id: str) -> Predicate | None:
     """The rows a rule of a suite is broken by.
 
-    None for a rule about the frame as a whole, and for one whose condition hangs on an aggregate of the rows, as a
-    z-score does.
+    None for a rule about the frame as a whole, for one whose condition hangs on an aggregate of the rows, as a z-score
+    does, and for one about their order.
 
     Args:
         rule: an expectation.

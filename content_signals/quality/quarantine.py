@@ -123,7 +123,9 @@ def _show(quarantine: LakeTable, stage: Stage) -> None:
 
 def _write(rows: DataFrame, table: LakeTable, folder: str, day: date, keys: Sequence[str], below: str = "") -> None:
     """Write rows of a day as files of a folder below the table's; days of one run are written one after the other."""
-    ordered = rows.drop(DAY).hint("rebalance").sortWithinPartitions(*keys)
+    adaptive = rows.sparkSession.conf.get("spark.sql.adaptive.enabled") == "true"  # else Spark knows no such hint
+    few = rows.drop(DAY).hint("rebalance") if adaptive else rows.drop(DAY).coalesce(1)
+    ordered = few.sortWithinPartitions(*keys)
     ordered.write.mode("overwrite").parquet(f"{table.path}/{folder}/{DAY}={day}{below}")
 
 

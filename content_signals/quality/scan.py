@@ -16,6 +16,7 @@ from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.validator.v1_validator import Validator
 from pyspark.sql import DataFrame
 
+from content_signals.errors import UsageError
 from content_signals.quality.footers import Footers
 from content_signals.quality.fused import FusedValidators
 from content_signals.quality.history import Compared, compared_with
@@ -44,7 +45,7 @@ class Scanner:
         # persist=True, the default, caches every frame and never lets go of it.
         source = self._context.data_sources.add_spark("staged", persist=False)
         self._batch = source.add_dataframe_asset("day").add_batch_definition_whole_dataframe("all")
-        self._suite = self._context.suites.add(gx.ExpectationSuite(**suite))
+        self._suite = self._context.suites.add(_suite_of(suite))
         self._engine = engine
         self._fused = FusedValidators(self._context, self._batch)
         self._numbers = _numbers([one.configuration for one in self._suite.expectations])
@@ -107,6 +108,29 @@ class Scanner:
                 if predicate is not None:
                     found[name] = predicate
         return found
+
+
+def _suite_of(suite: dict[str, Any]) -> gx.ExpectationSuite:
+    """The suite as Great Expectations has it, whole: by itself it leaves out, with a word in the log, what it refuses.
+
+    Raises:
+        UsageError: a rule that Great Expectations does not know, or whose arguments or severity it refuses.
+    """
+    made = gx.ExpectationSuite(**{**suite, "expectations": []})
+    for number, rule in enumerate(suite.get("expectations", ()), 1):
+        try:
+            made.expectations.append(made._process_expectation(rule))
+        except Exception as error:
+            name = rule_name(str(rule.get("type")), _columns(rule.get("kwargs", {})))
+            raise _refused(suite, f"rule {number}, {name}: {error}") from error
+    return made
+
+
+def _refused(suite: dict[str, Any], why: str) -> UsageError:
+    file = f"expectations/{suite.get('name')}.json"
+    return UsageError(
+        f"{file}: {' '.join(why.split())}", next_step=f"mend {file}; Great Expectations says what is wrong"
+    )
 
 
 def _numbers(configurations: Sequence[Any]) -> dict[str, int]:

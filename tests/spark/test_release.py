@@ -17,6 +17,7 @@ from content_signals.pipeline.validate import validate
 from content_signals.quality import quarantine
 from content_signals.quality.verdict import Verdict
 from tests.changes import DAY, GOOD, NO_NULL, UNIQUE, in_set, rows_of, stage_changes, suite
+from tests.quality_judged import UNCOMPILED, conf
 
 STAMPED = ("playlist", "track_id", "change", "event_ts", "computed_at", "run_id")
 # One is of a kind the first rules do not know, the other has no key.
@@ -25,6 +26,13 @@ STRICT = suite(NO_NULL, UNIQUE, in_set("added", "removed"))
 MENDED = suite(NO_NULL, UNIQUE, in_set("added", "removed", "moved"))
 LOOSE = suite(UNIQUE, in_set("added", "removed", "moved"))
 STRICTER = suite(NO_NULL, UNIQUE, in_set("added"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick(spark):
+    """Few rows and many queries."""
+    with conf(spark, UNCOMPILED):
+        yield
 
 
 @pytest.fixture
