@@ -16,6 +16,7 @@ from content_signals.lake.files import write_json, write_text
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_files
 from content_signals.lake.session import sized_for
+from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage, read_stage
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.told import alerts_of, tell_verdict
@@ -30,6 +31,7 @@ from content_signals.quality.suite import read_suite
 from content_signals.quality.verdict import CRITICAL, INFO, OUTCOMES, PASSED, STOPPED, WARNED, Failure, Verdict
 
 DOCS = "data_docs.html"
+_UNREAD = "an error: [FAILED_READ_FILE"  # so begins what is observed by a rule about a file that Spark cannot read
 
 
 def validate(context: Context, spark: SparkSession, table: Table, days: Sequence[date], run_id: str | None) -> Outcome:
@@ -85,6 +87,9 @@ class Judge:
         self._context, self._spark, self._table = context, spark, table
         self._lake_table, self._quarantine = context.lake.of(table), context.lake.quarantine(table)
         self._scanner = Scanner(read_suite(table.table), context.settings.quality_engine)
+        promoted = Snapshot(self._lake_table).schema_json
+        fields = StructType.fromJson(json.loads(promoted)) if promoted else StructType()
+        self._types = {one.name: one.dataType for one in fields}
         self._passed: dict[date, Verdict] = {}
         self._baseline = baseline or Baseline(self._lake_table, self._passed)
 
@@ -93,10 +98,13 @@ class Judge:
         day = date.fromisoformat(stage.day)
         paths = [f"{self._lake_table.path}/{file.path}" for file in stage.files]
         footers = Footers.of(paths, (DAY, day))
-        frame = read_files(self._spark, StructType.fromJson(json.loads(stage.schema_json)), paths)
+        schema = StructType.fromJson(json.loads(stage.schema_json))
+        self._check_types(stage, schema, footers)
+        frame = read_files(self._spark, schema, paths)
         with sized_for(self._spark, stage.rows):
             result = self._scanner.run(frame, footers, Compared(day, self._baseline, stage.digest))
             failures = self._scanner.failures(result)
+            _check_readable(stage, failures)
             aside = self._set_aside(frame, stage, failures)
         verdict = self._verdict(stage, failures, aside, kept_metrics(result))
         folder = self._lake_table.run_folder(day, stage.run_id)
@@ -107,6 +115,20 @@ class Judge:
         if verdict.outcome != STOPPED:
             self._passed[day] = verdict
         return verdict
+
+    def _check_types(self, stage: Stage, schema: StructType, footers: Footers) -> None:
+        """Refuse a column of another type than the stage, or the table's promoted days, have it in.
+
+        Rules are no judge of it: Spark compares a text of digits with a number as if it were one.
+        """
+        drifted = footers.drifted(schema)
+        drifted += [
+            f"{one.name}: {one.dataType.simpleString()}, not {known.simpleString()} as in promoted days"
+            for one in schema
+            if (known := self._types.get(one.name)) and known != one.dataType
+        ]
+        if drifted:
+            raise _unfit(stage, f"columns have another type ({'; '.join(drifted)})")
 
     def _set_aside(self, frame: DataFrame, stage: Stage, failures: Sequence[Failure]) -> SetAside | None:
         """The rows that critical rules are broken by; None when none is."""
@@ -148,6 +170,21 @@ class Judge:
             metrics={**metrics, "rows": rows, "digest": stage.digest},
             judged_at=self._context.run.now.isoformat(timespec="seconds"),
         )
+
+
+def _check_readable(stage: Stage, failures: Sequence[Failure]) -> None:
+    """Of a damaged file every rule about its columns says the same: the day has one problem, which is no rule's."""
+    for one in failures:
+        if one.observed.startswith(_UNREAD):
+            raise _unfit(stage, f"a staged file is damaged: {one.observed.removeprefix('an error: ')}")
+
+
+def _unfit(stage: Stage, what: str) -> BrokenData:
+    return BrokenData(
+        f"{stage.table} {stage.day}: run {stage.run_id}: {what}",
+        state="nothing was promoted; readers see the day as it was promoted last, if it was",
+        next_step=f"mend what wrote it, then extract_signals --table {stage.table} --day {stage.day}",
+    )
 
 
 def _stops(table: Table, stage: Stage, failures: Sequence[Failure], aside: SetAside | None) -> tuple[str, ...]:

@@ -7,14 +7,16 @@ text's bound may be cut; a column that one of the files lacks has rows the other
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark.sql import types as T
 
 from content_signals.errors import BrokenData
 from content_signals.lake.files import filesystem
@@ -48,10 +50,13 @@ class Footers:
     Attributes:
         rows: how many rows there are.
         columns: name -> facts; a column inside an array or a struct, or missing in a file, is not there.
+        kinds: name -> the types that the files have it in.
     """
 
-    def __init__(self, rows: int, columns: Mapping[str, ColumnFacts]) -> None:
-        self.rows, self.columns = rows, dict(columns)
+    def __init__(
+        self, rows: int, columns: Mapping[str, ColumnFacts], kinds: Mapping[str, set[pa.DataType]] | None = None
+    ) -> None:
+        self.rows, self.columns, self.kinds = rows, dict(columns), dict(kinds or {})
 
     @classmethod
     def of(cls, files: Iterable[str], day: tuple[str, date] | None = None) -> Footers:
@@ -72,7 +77,21 @@ class Footers:
         columns = {name: reduce(ColumnFacts.__add__, [one[name] for one in found]) for name in shared}
         if day and rows:
             columns[day[0]] = ColumnFacts(0, day[1], day[1], bounded=True)
-        return cls(rows, columns)
+        kinds: dict[str, set[pa.DataType]] = {}
+        for footer in footers:
+            for one in footer.schema.to_arrow_schema():
+                kinds.setdefault(one.name, set()).add(one.type)
+        return cls(rows, columns, kinds)
+
+    def drifted(self, schema: T.StructType) -> list[str]:
+        """The columns that a file has in another type than the schema says, each with both types."""
+        expected = {one.name: _KINDS.get(type(one.dataType)) for one in schema}
+        return [
+            f"{name}: {kind}, not {schema[name].dataType.simpleString()}"
+            for name, kinds in sorted(self.kinds.items())
+            for kind in sorted(kinds, key=str)
+            if (is_kind := expected.get(name)) and not is_kind(kind)
+        ]
 
 
 def _read(path: str) -> pq.FileMetaData:
@@ -120,3 +139,13 @@ def _chunk(column: Any, rows: int) -> ColumnFacts:
 
 
 _NO_ROWS = ColumnFacts(0, bounded=True)
+# Types that are not here are not looked at: what Spark makes of them is its business.
+_KINDS: dict[type[T.DataType], Callable[[pa.DataType], bool]] = {
+    T.StringType: lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
+    T.BooleanType: pa.types.is_boolean,
+    T.IntegerType: pa.types.is_int32,
+    T.LongType: pa.types.is_int64,
+    T.DoubleType: pa.types.is_float64,
+    T.DateType: pa.types.is_date32,
+    T.TimestampType: pa.types.is_timestamp,
+}
