@@ -20,26 +20,22 @@ from statistics import median
 from typing import Any, ClassVar
 
 from great_expectations.core.metric_domain_types import MetricDomainTypes
-from great_expectations.execution_engine.sparkdf_execution_engine import SparkDFExecutionEngine
 from great_expectations.expectations.expectation import BatchExpectation, render_suite_parameter_string
-from great_expectations.expectations.metrics.column_aggregate_metric_provider import (
-    ColumnAggregateMetricProvider,
-    column_aggregate_partial,
-)
-from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.registry import get_metric_kwargs
-from great_expectations.render.components import LegacyRendererType, RenderedStringTemplateContent
+from great_expectations.render.components import (
+    LegacyDiagnosticRendererType,
+    LegacyRendererType,
+    RenderedStringTemplateContent,
+)
 from great_expectations.render.renderer.renderer import renderer
 from great_expectations.render.renderer_configuration import RendererConfiguration, RendererValueType
 from great_expectations.validator.metric_configuration import MetricConfiguration
-from pyspark.sql import Column
-from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
 
 from content_signals.contract import DAY
 from content_signals.lake.layout import Lake, LakeTable
 from content_signals.quality.baseline import Baseline, KeptDay, values_of
-from content_signals.quality.distribution import bucket_of, stability_index
+from content_signals.quality.column_metrics import ColumnBuckets, ColumnTrueShare
+from content_signals.quality.distribution import stability_index
 from content_signals.settings import load_settings
 
 
@@ -63,42 +59,6 @@ def compared_with(compared: Compared | None) -> Iterator[None]:
         yield
     finally:
         _COMPARED.reset(token)
-
-
-class ColumnBuckets(ColumnAggregateMetricProvider):
-    """The metric `column.buckets`: bucket -> rows, and whether buckets are in order. See `distribution`."""
-
-    metric_name = "column.buckets"
-
-    @metric_value(engine=SparkDFExecutionEngine)
-    def _spark(
-        cls: Any,  # noqa: N805  # Great Expectations makes a class method of it
-        execution_engine: Any,
-        metric_domain_kwargs: dict[str, Any],
-        metric_value_kwargs: dict[str, Any],
-        metrics: dict[str, Any],
-        runtime_configuration: dict[str, Any],
-    ) -> dict[str, Any]:
-        frame, _, accessor = execution_engine.get_compute_domain(
-            metric_domain_kwargs, domain_type=MetricDomainTypes.COLUMN
-        )
-        name = accessor["column"]
-        kind = frame.schema[name].dataType
-        bucket = bucket_of(F.col(f"`{name}`"), kind).alias("bucket")
-        # At most some thousand buckets, whatever the rows.
-        rows = frame.where(F.col(f"`{name}`").isNotNull()).select(bucket).groupBy("bucket").count().collect()
-        counts = {str(row["bucket"]): row["count"] for row in rows}
-        return {"ordered": not isinstance(kind, StringType), "counts": counts}
-
-
-class ColumnTrueShare(ColumnAggregateMetricProvider):
-    """The metric `column.true_share`: how many of a boolean's values are true, nulls left out."""
-
-    metric_name = "column.true_share"
-
-    @column_aggregate_partial(engine=SparkDFExecutionEngine)
-    def _spark(cls: Any, column: Column, **_: Any) -> Column:  # noqa: N805  # Great Expectations makes a class method of it
-        return F.avg(column.cast("double"))
 
 
 class HistoryExpectation(BatchExpectation, ABC):
@@ -182,6 +142,16 @@ class HistoryExpectation(BatchExpectation, ABC):
             "styling": runtime.get("styling"),
         }
         return [RenderedStringTemplateContent(content_block_type="string_template", string_template=string_template)]
+
+    @classmethod
+    @renderer(renderer_type=LegacyDiagnosticRendererType.OBSERVED_VALUE)
+    def _diagnostic_observed_value_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
+    ) -> str:
+        """The observed value beside what the history allows, which the rule alone does not tell."""
+        shown = cls._get_observed_value_from_evr(result=result)
+        allowed = ((result.result if result else None) or {}).get("details", {}).get("allowed")
+        return f"{shown}; allowed: {allowed}" if allowed else str(shown)
 
     @classmethod
     def _template(cls, kwargs: Mapping[str, Any], *, with_column: bool = True) -> str:
