@@ -6,6 +6,7 @@ Great Expectations takes seconds to import: only the steps that judge import thi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -30,6 +31,7 @@ COUNTS_AND_SAMPLES = {
     "partial_unexpected_count": 20,
     "return_unexpected_index_query": False,
 }
+_SPARK_SAYS = re.compile(r"\[[A-Z][A-Z0-9_.]+\] .*")  # an error's class, and the rest of its line
 _COLUMNS = ("column", "column_A", "column_B")
 
 
@@ -182,7 +184,11 @@ def _raised(one: Any) -> str:
     info = one.exception_info or {}
     entries = [info] if "raised_exception" in info else [entry for entry in info.values() if isinstance(entry, dict)]
     messages = [str(entry.get("exception_message")) for entry in entries if entry.get("raised_exception")]
-    return messages[0].splitlines()[0] if messages else ""
+    if not messages:
+        return ""
+    # What comes through from the JVM begins with the name of a call, which tells nobody anything.
+    said = _SPARK_SAYS.search(messages[0])
+    return said[0].strip() if said else messages[0].splitlines()[0]
 
 
 def _observed(one: Any) -> str:
