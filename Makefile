@@ -5,7 +5,7 @@ AIRFLOW := .venv/airflow/bin
 UV_COMPILE := .venv/tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo demo-alert up down test test-unit test-services test-spark test-airflow test-e2e test-quick lint bench-extract bench-smoke lock clean
+.PHONY: help setup setup-test demo demo-alert up down test test-unit test-services test-spark test-faults test-airflow test-e2e test-quick lint bench-extract bench-smoke lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,7 @@ test: setup-test ## set up, then run every test
 	$(JOBS)/python -m pytest tests/services
 	$(AIRFLOW)/python -m pytest tests/airflow
 	$(JOBS)/python -m pytest tests/spark -n 2 --dist loadfile
+	$(JOBS)/python -m pytest tests/faults -m "not slow"
 	$(JOBS)/python -m pytest tests/e2e
 
 test-unit: setup-test ## the tests that need neither a JVM nor Airflow
@@ -45,6 +46,9 @@ test-services: setup-test ## the tests that start processes and an online store
 
 test-spark: setup-test ## the tests that start Spark
 	$(JOBS)/python -m pytest tests/spark -n 2 --dist loadfile
+
+test-faults: setup-test ## damage days in every way we know: nothing bad is served; rewrites the table in docs/faults.md
+	$(JOBS)/python -m pytest tests/faults -n 2 --dist loadfile --faults-doc docs/faults.md
 
 test-airflow: setup-test ## the tests of the DAGs
 	$(AIRFLOW)/python -m pytest tests/airflow
