@@ -7,7 +7,7 @@ aggregates of the graph are asked with one query first, and GX walks the graph w
 whatever is missing as it always does.
 
 So nothing here has to be complete. What cannot be fused, and what raised, is left out: GX computes it, and reports an
-exception in its own words. What is handed over equals what GX computes; tests/spark/test_fused.py holds that.
+exception in its own words. What is handed over equals what GX computes; tests/spark/test_fused_equal.py holds that.
 
 All of this is GX's private API, used here, in `plan`, `proofs` and `predicates` alone. `quality_engine = "native"` does
 without it.

@@ -45,7 +45,8 @@ _COUNT_OF_DOMAIN = (
     of_pairs._spark_column_pair_map_condition_filtered_row_count,
     of_many._spark_multicolumn_map_condition_filtered_row_count,
 )
-_FRAME, _STAND_IN = "frame", "stand-in"
+_UNSORTED = ("map<", "variant")
+_FRAME, _STAND_IN, _PYTHON = "frame", "stand-in", "python"
 _SIZE = "__size"
 
 
@@ -207,6 +208,7 @@ class Plan:
             return None
         condition, compute, accessor = made
         domain = {**compute, **accessor}
+        question: Question | None
         if provider in _COUNT_OF_DOMAIN:
             question = self._count(metric, domain)
         elif provider is not of_rows._spark_map_condition_unexpected_count_value:
@@ -244,26 +246,41 @@ class Plan:
         if metric.metric_name == _DISTINCT:
             # Beside others, it would make Spark group all of them by its column first.
             return Question(metric.id, aggregate, metric.id, rows)
+        condition = self._counted(metric)
+        if condition is not None and _calls_python(condition):
+            # Spark hands Python every row of such a query, also those that a row condition spares it.
+            return Question(metric.id, aggregate, (_PYTHON, IDDict(compute).to_id()), rows)
         if rows is None:
             return Question(metric.id, aggregate)
         if metric.metric_name == _ROW_COUNT:
             return Question(metric.id, F.count(F.when(rows, 1)))
+        if condition is None:
+            return Question(metric.id, aggregate, IDDict(compute).to_id(), rows)
+        # As GX has it: NULL, not 0, when the domain has no row.
+        return Question(metric.id, F.sum(F.when(rows, F.when(condition, 1).otherwise(0))))
+
+    def _counted(self, metric: MetricConfiguration) -> Column | None:
+        """The condition of the rows that a metric counts; None: it is another kind of aggregate."""
         partial = metric.metric_dependencies["metric_partial_fn"]
         _, provider = self._provider(partial)
         if provider is not of_rows._spark_map_condition_unexpected_count_aggregate_fn:
-            return Question(metric.id, aggregate, IDDict(compute).to_id(), rows)
-        condition, _, _ = self._value_of(partial, "unexpected_condition")
-        # As GX has it: NULL, not 0, when the domain has no row.
-        return Question(metric.id, F.sum(F.when(rows, F.when(condition, 1).otherwise(0))))
+            return None
+        condition: Column = self._value_of(partial, "unexpected_condition")[0]
+        return condition
 
     def _count(self, metric: MetricConfiguration, domain: dict[str, Any], condition: Column | None = None) -> Question:
         """How many rows of the domain there are, or meet the condition."""
         met = [one for one in (self._rows(domain), condition) if one is not None]
         return Question(metric.id, F.count(F.when(reduce(Column.__and__, met), 1) if met else F.lit(1)))
 
-    def _repeated(self, metric: MetricConfiguration, domain: dict[str, Any]) -> Question:
-        """How many rows of the domain share their key with another: what GX counts with a window, by grouping."""
+    def _repeated(self, metric: MetricConfiguration, domain: dict[str, Any]) -> Question | None:
+        """How many rows of the domain share their key with another: what GX counts with a window, by grouping.
+
+        A window has no keys that cannot be sorted, though a group may: with those GX raises.
+        """
         keys = [domain["column"]] if "column" in domain else self._frame[domain["column_list"]].columns
+        if any(kind in field.dataType.simpleString() for field in self._frame[keys].schema for kind in _UNSORTED):
+            return None
         repeated = F.sum(F.when(F.col(_SIZE) > 1, F.col(_SIZE)))
         return Question(metric.id, F.coalesce(repeated, F.lit(0)), metric.id, self._rows(domain), tuple(keys))
 
@@ -349,6 +366,11 @@ class _Unknown:
 
 
 _UNKNOWN = _Unknown()
+
+
+def _calls_python(condition: Column) -> bool:
+    """Whether a condition may call a function in Python: Spark shows those as no function of its own."""
+    return "columnnodeexpression(" in str(condition)
 
 
 def _starts_no_job(name: str) -> bool:
