@@ -11,7 +11,7 @@ from content_signals.quality.distribution import stability_index
 
 def test_equal_spreads_have_none():
     counts = {str(n): 100 for n in range(20)}
-    assert stability_index([counts, counts], {n: 5 for n in counts}, ordered=True) == pytest.approx(0, abs=2e-3)
+    assert stability_index([counts, counts], dict.fromkeys(counts, 5), ordered=True) == pytest.approx(0, abs=2e-3)
 
 
 def test_two_values_by_the_formula():
