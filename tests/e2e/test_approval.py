@@ -28,13 +28,14 @@ from content_signals.settings import Settings
 from tests.e2e.conftest import Platform
 from tests.settings import settings_in
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 SOURCE, CHANGES, POPULARITY = "playlist_positions_v1", "playlist_changes_v1", "track_popularity_v1"
 BUILD, APPROVE, PUBLISH = f"build_{POPULARITY}", f"approve_{POPULARITY}", f"publish_{POPULARITY}"
 FIRST = date(2020, 3, 1)
 DAY = FIRST + timedelta(days=1)
-PLAYLISTS = {"hits": ["t1", "t2"], "calm": ["t2", "t4"]}
+PLAYLISTS = {"hits": [f"t{n}" for n in range(150)], "calm": ["t2", "t4"]}  # of few rows nothing is compared
+READING_SECONDS = 15  # the machine may be busy
 REASON = "the charts do not change on a holiday; {{ run_id }} --by=nobody"
 
 
@@ -55,7 +56,7 @@ def prepared() -> Iterator[Settings]:
 @pytest.fixture(scope="module")
 def api(prepared: Settings) -> Iterator[AirflowApi]:
     with services.running(prepared):
-        api = AirflowApi(airflow_url(prepared))
+        api = AirflowApi(airflow_url(prepared), timeout=300)
         api.wait_dags([BUILD, APPROVE, PUBLISH])
         yield api
 
@@ -81,7 +82,7 @@ def promoted(settings: Settings) -> list[dict[str, Any]]:
     return commits
 
 
-def wait(what: str, found: Callable[[], Any], seconds: float = 180) -> Any:
+def wait(what: str, found: Callable[[], Any], seconds: float = 300) -> Any:
     deadline = time.monotonic() + seconds
     while not (result := found()):
         assert time.monotonic() < deadline, f"no {what} after {seconds:.0f} s"
@@ -116,6 +117,10 @@ class Question:
         return result
 
     def answer(self, chosen: str, reason: Any) -> None:
+        """Answer it, as soon as a person can. Airflow 3.3 may lose one that comes before it has noted the question's
+        process as ended: it takes the process of the answer for a lost one then, and asks again a minute later.
+        """
+        time.sleep(READING_SECONDS)
         self.api.call("PATCH", self.path, {"chosen_options": [chosen], "params_input": {"reason": reason}})
 
 
@@ -133,7 +138,7 @@ def clear(api: AirflowApi, run_id: str, task_id: str) -> None:
 
 def test_a_stopped_day_is_let_through_by_a_person_with_a_reason(prepared: Settings, api: AirflowApi) -> None:
     build = api.trigger(BUILD, {"day": str(DAY)})
-    assert api.wait_run(BUILD, build, seconds=600)["state"] == "failed"
+    assert api.wait_run(BUILD, build, seconds=900)["state"] == "failed"
     assert states(api, BUILD, build) == {
         "extract": "success", "validate": "failed", "promote": "upstream_failed", "announce": "upstream_failed",
         "ask": "success",
@@ -153,19 +158,19 @@ def test_a_stopped_day_is_let_through_by_a_person_with_a_reason(prepared: Settin
     first = question.task()["id"]
     clear(api, build, "validate")
     wait("second run", lambda: api.run(BUILD, build)["state"] not in ("success", "failed"), seconds=30)
-    assert api.wait_run(BUILD, build, seconds=600)["state"] == "failed"
+    assert api.wait_run(BUILD, build, seconds=900)["state"] == "failed"
     question.wait_open(other_than=first)
     assert [run["dag_run_id"] for run in api.runs(APPROVE)] == [asked["dag_run_id"]]
     assert promoted(prepared) == []
 
     for empty in ("", "  yes  "):
-        before = question.wait_open()
         question.answer("Approve", empty)
-        wait("question asked again", lambda b=before: question.wait_open()["created_at"] == b["created_at"])
+        question.wait_open()
         assert promoted(prepared) == []
 
     question.answer("Approve", REASON)
-    ended = api.wait_run(APPROVE, asked["dag_run_id"], seconds=300)
+    wait("approval", lambda: question.task()["state"] == "success")
+    ended = api.wait_run(APPROVE, asked["dag_run_id"], seconds=600)
     assert ended["state"] == "success", states(api, APPROVE, asked["dag_run_id"])
     (commit,) = promoted(prepared)
     assert commit["override_reason"] == REASON
@@ -174,6 +179,6 @@ def test_a_stopped_day_is_let_through_by_a_person_with_a_reason(prepared: Settin
     answer = api.report(APPROVE, asked["dag_run_id"], "approve")
     assert (answer["reason"], answer["by"]) == (REASON, commit["override_by"])
 
-    published = api.wait_day(PUBLISH, DAY, seconds=300)
+    published = api.wait_day(PUBLISH, DAY, seconds=600)
     assert published["state"] == "success"
     assert api.run(BUILD, build)["state"] == "failed", "what happened stays told"
