@@ -1,6 +1,6 @@
 """What is said when a task has failed for good: one line in its log, and an alert where no job could send one.
 
-A job that ends with a verdict or with broken data alerts by itself. What it cannot say, that it was killed, ran out of
+A job that judges a day or its file alerts of broken data by itself. What no job says, that it was killed, ran out of
 time, was tried in vain or never had its data, is said here, by `content-signals alert` of the jobs environment.
 
 Airflow calls a task's callback from the task's own process, and from the DAG processor, without the exception, when the
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 LOST, LATE = "lost", "late"
 SAID = "failure"  # the XCom of a failed task whose failure was dealt with
 SILENT = "it ended without a word: killed (out of memory?), its worker lost, or marked failed by hand"
+TELLING_JOBS = frozenset({"ingest_source", "validate_signals"})  # they alert of broken data themselves
 KILLED = frozenset({-9, -15, 137, 143})
 LONGEST_REASON = 300
 # Airflow ends a task's process 20 s after the task, and a DAG processor's call 50 s after it began.
@@ -112,10 +113,14 @@ def alert_of(context: Mapping[str, Any]) -> Alert | None:
         return None
     if isinstance(exception, DayLate):
         return None if _asked_for(context, exception.since) else Alert(LATE, exception.reason)
-    if isinstance(exception, JobFailed) and exception.exit_code == BROKEN_DATA and exception.report:
+    if isinstance(exception, JobFailed) and _told_by_job(exception):
         return None
     kind = LATE if exit_code(exception) == TEMPORARY and _is_late(context) else LOST
     return Alert(kind, f"{context['ti'].task_id}: {reason_of(exception, context['task'])}")
+
+
+def _told_by_job(failure: JobFailed) -> bool:
+    return failure.job in TELLING_JOBS and failure.exit_code == BROKEN_DATA and bool(failure.report)
 
 
 def reason_of(exception: BaseException | None, task: Any) -> str:

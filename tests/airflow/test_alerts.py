@@ -76,7 +76,8 @@ def late(since: datetime = LONG_AGO) -> DayLate:
     [
         (job_failed(64, error="unknown table 'x'"), "lost", "validate: exit code 64: unknown table 'x'"),
         (job_failed(65, error="2 rules failed", verdict="stopped"), None, ""),
-        (job_failed(65, error="a newer run has promoted this day"), None, ""),  # the job alerts
+        (JobFailed("ingest_source", 65, {"error": "an empty file"}, COMMAND), None, ""),  # the job alerts
+        (JobFailed("promote_signals", 65, {"error": "refused"}, COMMAND), "lost", "validate: exit code 65: refused"),
         (job_failed(65), "lost", "validate: validate_signals ended and did not say why (exit code 65)"),
         (job_failed(66, error="nothing is staged"), "lost", "validate: exit code 66: nothing is staged"),
         (job_failed(75, error="no answer\nat all"), "lost", "validate: exit code 75: no answer at all"),
