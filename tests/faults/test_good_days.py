@@ -66,7 +66,6 @@ def test_half_a_file_of_events_is_stopped(landed, spark, owner, record_property)
     judged = validate(context, spark, table, [last], None)
     assert judged.verdict == "stopped"
     (message,) = owner.told
-    print(message.fields["rules"])
     assert "expect_column_mean_to_be_like_history(plays_1d)" in message.fields["rules"]
     assert promote_days(context, table, [last], None).failed
     assert last not in Snapshot(context.lake.of(table)).days
