@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 LOST, LATE = "lost", "late"
 SAID = "failure"  # the XCom of a failed task whose failure was dealt with
 SILENT = "it ended without a word: killed (out of memory?), its worker lost, or marked failed by hand"
-TELLING_JOBS = frozenset({"ingest_source", "validate_signals"})  # they alert of broken data themselves
+# They alert of broken data themselves.
+TELLING_JOBS = frozenset({"ingest_source", "validate_signals", "rebuild_signals"})
 KILLED = frozenset({-9, -15, 137, 143})
 LONGEST_REASON = 300
 # Airflow ends a task's process 20 s after the task, and a DAG processor's call 50 s after it began.

@@ -13,6 +13,7 @@ from content_signals.errors import NotLanded, SignalsError, summary_of, worst
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.extract import extract
 from content_signals.pipeline.promotion import promote_days
+from content_signals.pipeline.told import alerts_of
 from content_signals.pipeline.validate import validate
 
 
@@ -67,13 +68,15 @@ def _table(context: Context, spark: SparkSession, table: Table, days: Sequence[d
         context.say(f"{table.table}: {error.what}")
         return Outcome(skipped=dict.fromkeys(days, error.what))
     except Exception as error:
-        return Outcome(failed=dict.fromkeys(days, _as_ours(table, error)))
+        return _given_up(context, table, Outcome(failed=dict.fromkeys(days, _as_ours(table, error))))
     try:
         judged = validate(context, spark, table, staged.days, context.run.run_id)
         passed = [day for day in judged.days if day not in judged.failed]
         promoted = promote_days(context, table, passed, context.run.run_id) if passed else Outcome()
     except Exception as error:
-        return Outcome(failed=dict.fromkeys(staged.days, _as_ours(table, error)), skipped=staged.skipped)
+        failed = dict.fromkeys(staged.days, _as_ours(table, error))
+        return _given_up(context, table, Outcome(failed=failed, skipped=staged.skipped))
+    _given_up(context, table, promoted)
     return Outcome(
         days=promoted.days,
         rows_in=staged.rows_in,
@@ -83,6 +86,14 @@ def _table(context: Context, spark: SparkSession, table: Table, days: Sequence[d
         failed={**judged.failed, **promoted.failed},
         skipped=staged.skipped,
     )
+
+
+def _given_up(context: Context, table: Table, outcome: Outcome) -> Outcome:
+    """Tell the owner of days that were given up before or after they were judged; validate tells of the others."""
+    with alerts_of(context) as alerts:
+        for day, error in outcome.failed.items():
+            alerts.failed(table, day, error, task_log=context.task_log)
+    return outcome
 
 
 def _as_ours(table: Table, error: Exception) -> SignalsError:
