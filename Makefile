@@ -5,7 +5,7 @@ AIRFLOW := .venv/airflow/bin
 UV_COMPILE := .venv/tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo demo-alert up down test test-unit test-services test-spark test-faults test-airflow test-e2e test-quick lint bench-extract bench-smoke lock clean
+.PHONY: help setup setup-test demo demo-alert up down test test-unit test-services test-spark test-faults test-airflow test-e2e test-quick lint bench-extract bench-smoke bench-quality lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench-extract: setup ## extraction beside DuckDB on 30 million generated events,
 
 bench-smoke: setup ## the same on 3 million, under three minutes; the ratios are added to benchmarks/history.jsonl
 	$(JOBS)/python -m benchmarks.extract --rows 3000000 --runs 3 --history benchmarks/history.jsonl
+
+bench-quality: setup ## a suite on 20 million rows: Great Expectations as it comes, ours and DuckDB, medians of three
+	$(JOBS)/python -m benchmarks.quality --rows 20000000 --runs 3
 
 lock: setup ## compile requirements/*.in into the hashed locks, keeping versions that still fit
 	$(UV_COMPILE) requirements/tools.in -o requirements/tools.txt
