@@ -160,7 +160,7 @@ def _session(folder: Path) -> SparkSession:
         "spark.eventLog.rolling.enabled": "false",
         "spark.eventLog.compress": "false",
         "spark.eventLog.dir": f"file://{folder}/events",
-        "spark.driver.memory": "3g",
+        "spark.driver.memory": "6g",  # so that what GX persists fits
     }
     words = " ".join(f"--conf {name}={value}" for name, value in options.items())
     os.environ["PYSPARK_SUBMIT_ARGS"] = (

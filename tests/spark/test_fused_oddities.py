@@ -10,6 +10,7 @@ import json
 import logging
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import great_expectations as gx
@@ -110,6 +111,18 @@ def test_rules_that_raise_say_what_another_one_raised(frame):
     assert any(of_two)
 
 
+def test_one_rule_that_raises_has_each_metric_asked_again(spark, frame):
+    fine: Cases = {f"{bound}": values("to_be_between", "n", min_value=-bound) for bound in range(10)}
+    jobs = []
+    for cases in (fine, {**fine, "raises": values("to_match_regex", "key", regex="(")}):
+        group = f"odd {len(cases)}"
+        spark.sparkContext.setJobGroup(group, group)
+        scanned(cases, "native", frame)
+        jobs.append(len(spark.sparkContext.statusTracker().getJobIdsForGroup(group)))
+    spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)
+    assert jobs[1] > 3 * jobs[0]
+
+
 def test_quantiles_leave_a_value_that_json_does_not_know(frame):
     ranges = {"quantiles": [0.5], "value_ranges": [[0, 9]]}
     result = _validated(frame, {"quantiles": column("quantile_values_to_be_between", "n", quantile_ranges=ranges)})
@@ -145,3 +158,14 @@ def _validated(frame, cases: Cases, persist: bool = False):
     asset = context.data_sources.add_spark("spark", persist=persist).add_dataframe_asset("rows")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
     return batch.validate(gx.ExpectationSuite(**suite_of(cases)))
+
+
+def test_every_point_is_written_down():
+    written = Path("docs/great-expectations.md").read_text("utf-8")
+    tests = [name.removeprefix("test_").replace("_", " ") for name in globals() if name.startswith("test_")]
+    points = [*ODD, *RAISES, *tests]
+    assert [point for point in points if f"`{point}`" not in written] == [
+        "odd but so",
+        "raises though there is nothing wrong",
+        "every point is written down",
+    ]
