@@ -14,7 +14,7 @@ from content_signals.lake.session import sized_for
 from content_signals.quality.scan import Scanner
 from tests.quality_cases import CASES
 from tests.quality_frames import ROWS, SCHEMA
-from tests.quality_judged import UNCOMPILED, conf, scanned, scanner_of
+from tests.quality_judged import COMPILED, UNCOMPILED, conf, scanned, scanner_of
 from tests.quality_rules import Cases, column, columns, suite_of, table, values
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of row conditions as text, in GX 2
@@ -104,6 +104,15 @@ def test_however_many_rules_are_one_job(spark, rows, number):
     scanner = Scanner(suite_of(passing(number)))
     result, jobs = counted(spark, f"{number} passing", lambda: scanner.run(rows))
     assert (scanner.rules, result.success, jobs) == (number, True, 1)
+
+
+def test_many_rules_are_compiled_as_few_are(spark, rows):
+    """Spark marks the nodes of a plan that it compiles with a star."""
+    with conf(spark, COMPILED):
+        Scanner(suite_of(passing(150))).run(rows)
+        plan = spark._jsparkSession.sharedState().statusStore().executionsList().last().physicalPlanDescription()
+    assert "* HashAggregate" in plan
+    assert "\n+- HashAggregate" not in plan
 
 
 def test_samples_are_a_job_for_each_rule_that_is_broken(spark, rows):
