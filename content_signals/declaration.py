@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any, Self
 
-from pydantic import ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import ConfigDict, ModelWrapValidatorHandler, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
@@ -35,6 +36,11 @@ class Declaration:
             found = [(names.get(e["loc"][0], e["loc"][0]), *e["loc"][1:], e["msg"]) for e in error.errors()]
             wrong = "; ".join(f"{'.'.join(map(str, where))}: {told}" for *where, told in found)
             raise ContractError(f"{cls.__name__} {name!r}: {wrong}", next_step="mend the contract") from None
+
+
+def fingerprint(declared: Declaration) -> str:
+    """Of all that is declared: two declarations that differ anywhere differ in it."""
+    return hashlib.sha256(TypeAdapter(type(declared)).dump_json(declared)).hexdigest()[:16]
 
 
 def require(condition: bool, message: str, next_step: str = "mend the contract") -> None:

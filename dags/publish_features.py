@@ -38,7 +38,7 @@ from content_signals.contract import Table
 from content_signals.orchestration.assets import publish_asset
 from content_signals.orchestration.defaults import signals_dag
 from content_signals.orchestration.forms import day_field
-from content_signals.orchestration.jobs import for_day, python_job
+from content_signals.orchestration.jobs import for_day, spark_job
 from content_signals.orchestration.paths import JobPaths, job_paths
 
 
@@ -57,7 +57,7 @@ def publish_dag(table: Table, page: str, paths: JobPaths) -> None:
         max_active_runs=1,
         params={"day": day_field()},
     ):
-        python_job("publish_features", for_day("--table", table.table), paths, execution_timeout=timedelta(hours=1))
+        spark_job("publish_features", for_day("--table", table.table), paths, execution_timeout=timedelta(hours=1))
 
 
 for contract in catalog().tables:

@@ -1,83 +1,150 @@
-"""Rows of a promoted day, through Feast's own API, to the online store; then read back."""
+"""Rows of a promoted day to the online store, from Spark: the difference to what is served, newest wins."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial, reduce
 
-import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
-from content_signals.lake.files import filesystem
+from content_signals.errors import Temporary
+from content_signals.features.online import Mode, View, Writer
 
-if TYPE_CHECKING:
-    from feast import FeatureStore
+_TALLY = "mode string, outcome string, rows bigint, said string"
+_COLUMNS: dict[str, pa.DataType] = {
+    "mode": pa.string(), "outcome": pa.string(), "rows": pa.int64(), "said": pa.string()
+}  # fmt: skip
+_BEFORE = "_before_"
 
-BATCH_ROWS = 5_000
-# Nullable types: through numpy's, an int64 beside a null would lose its last digits, and a null would become NaN.
-_EXACT = {
-    pa.int64(): pd.Int64Dtype(),
-    pa.int32(): pd.Int32Dtype(),
-    pa.float64(): pd.Float64Dtype(),
-    pa.bool_(): pd.BooleanDtype(),
-}
+
+@dataclass(frozen=True)
+class Difference:
+    """What has to be sent so that the store serves what the table says.
+
+    Attributes:
+        rows: key, features, `event_ts` and `computed_at` of what is new or changed.
+        gone: key, `event_ts` and `computed_at` of what has no row any more.
+        unchanged: how many rows are served as they are, once the rows have been sent; None: none.
+    """
+
+    rows: DataFrame
+    gone: DataFrame | None = None
+    unchanged: Observation | None = None
 
 
 @dataclass
-class Written:
-    """What became of the rows: all that were sent, and those the store shows as sent."""
+class Sent:
+    """What became of the rows of a day.
 
-    sent: int = 0
-    served: int = 0
-    not_taken: int = 0
-    sample_not_taken: tuple[str, ...] = ()
-
-
-def publish_files(store: FeatureStore, table: Table, files: Sequence[str]) -> Written:
-    """Write the rows of a day's files and read every key back.
-
-    `not_taken` counts keys whose served values differ although they carry the day's event time: Feast's Redis store
-    ignores a row whose event time is not newer than the stored one, so a corrected day does not land.
+    Attributes:
+        read: rows of the day and keys that left.
+        written: rows written; stale: not written, the store has a newer one; tombstoned: keys that left, and rows of
+            what was taken down; unchanged: not sent.
     """
-    written = Written()
-    for frame in _batches(files, [*table.keys, *table.values, EVENT_TS, COMPUTED_AT]):
-        store.write_to_online_store(table.table, frame)
-        written.sent += len(frame)
-        differing = _differing(store, table, frame)
-        written.not_taken += len(differing)
-        written.sample_not_taken = (*written.sample_not_taken, *differing)[:3]
-    written.served = written.sent - written.not_taken
-    return written
+
+    read: int = 0
+    written: int = 0
+    stale: int = 0
+    tombstoned: int = 0
+    unchanged: int = 0
+    by_mode: dict[tuple[str, str], int] = field(default_factory=dict, repr=False)
 
 
-def _batches(files: Sequence[str], columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """The rows in bounded memory; columns that older files lack are null."""
-    for file in files:
-        system, inner = filesystem(file)
-        data = ds.dataset(inner, filesystem=system, format="parquet")
-        for batch in data.to_batches(columns=[c for c in columns if c in data.schema.names], batch_size=BATCH_ROWS):
-            if batch.num_rows:
-                frame: pd.DataFrame = pa.Table.from_batches([batch]).to_pandas(types_mapper=_EXACT.get)
-                yield frame.reindex(columns=list(columns))
+def difference(
+    now: DataFrame,
+    before: DataFrame | None,
+    table: Table,
+    left_at: tuple[datetime, datetime],
+    *,
+    same_day: bool,
+    aside: DataFrame | None = None,
+) -> Difference:
+    """What changed between two states of a table, a row a key in each.
 
+    A row of one day has changed if its `computed_at` has: one that says the same keeps it when its day is built again.
 
-def _differing(store: FeatureStore, table: Table, frame: pd.DataFrame) -> list[str]:
-    """Keys of the batch whose online values are not the rows' own."""
+    Args:
+        before: key, `event_ts` and `computed_at`; None: there was nothing.
+        left_at: event time and computed-at of keys that left.
+        same_day: the rows of `before` are of the day of `now`; otherwise all of `now` is news.
+        aside: keys of rows in quarantine: they have not left, their last good values stay.
+    """
     key = table.keys[0]
-    view = [f"{table.table}:{name}" for name in table.values]
-    served = store.get_online_features(features=view, entity_rows=[{key: value} for value in frame[key]]).to_dict()
-    differs: list[str] = []
-    columns = {name: frame[name].tolist() for name in table.values}
-    for position, value in enumerate(served[key]):
-        if any(not _same(served[name][position], columns[name][position]) for name in table.values):
-            differs.append(str(value))
-    return differs
+    rows = now.select(key, *table.values, EVENT_TS, COMPUTED_AT)
+    if before is None:
+        return Difference(rows)
+    when = (F.lit(left_at[0]).cast("timestamp").alias(EVENT_TS), F.lit(left_at[1]).cast("timestamp").alias(COMPUTED_AT))
+    gone = before.select(key).distinct().join(rows.select(key), on=key, how="left_anti")
+    if aside is not None:
+        gone = gone.join(aside.select(key), on=key, how="left_anti")
+    gone = gone.select(key, *when)
+    if not same_day:
+        return Difference(rows, gone)
+    was = before.select(key, *(F.col(name).alias(_BEFORE + name) for name in (EVENT_TS, COMPUTED_AT)))
+    same = F.coalesce(
+        (F.col(EVENT_TS) == F.col(_BEFORE + EVENT_TS)) & (F.col(COMPUTED_AT) == F.col(_BEFORE + COMPUTED_AT)),
+        F.lit(False),
+    )
+    unchanged = Observation()
+    joined = rows.join(was, on=key, how="left").observe(unchanged, F.count_if(same).alias("rows"))
+    return Difference(joined.where(~same).select(*rows.columns), gone, unchanged)
 
 
-def _same(served: Any, stored: Any) -> bool:
-    if served is None or stored is None or stored is pd.NA or served is pd.NA:
-        return (served is None or served is pd.NA) == (stored is None or stored is pd.NA)
-    return bool(served == stored or (served != served and stored != stored))  # NaN equals NaN here
+def send(view: View, changes: Difference) -> Sent:
+    """Write a difference.
+
+    Raises:
+        Temporary: the store does not answer, or refuses. Some rows may be written; sending them again is harmless.
+    """
+    tallies = [_written(view, changes.rows, "put")]
+    if changes.gone is not None:
+        tallies.append(_written(view, changes.gone, "gone"))
+    total = (
+        reduce(DataFrame.unionByName, tallies).groupBy("mode", "outcome").agg(F.sum("rows"), F.max("said")).collect()
+    )
+    failed = [said for _, outcome, _, said in total if outcome == "failed"]
+    if failed:
+        raise Temporary(
+            f"{view.name}: the online store does not take what it is sent: {failed[0]}",
+            state="some rows may be written; models read either these or what was served before",
+            next_step=f"publish_features --table {view.name} again: it sends what is missing",
+        )
+    counts = {(mode, outcome): rows for mode, outcome, rows, _ in total}
+    unchanged = int(changes.unchanged.get["rows"] or 0) if changes.unchanged else 0
+    return Sent(
+        read=sum(counts.values()) + unchanged,
+        written=counts.get(("put", "written"), 0),
+        stale=sum(rows for (_, outcome), rows in counts.items() if outcome == "stale"),
+        tombstoned=counts.get(("gone", "written"), 0)
+        + sum(rows for (_, outcome), rows in counts.items() if outcome == "taken_down"),
+        unchanged=unchanged,
+        by_mode=counts,
+    )
+
+
+def _written(view: View, frame: DataFrame, mode: Mode) -> DataFrame:
+    return frame.mapInArrow(partial(_write, view, mode), _TALLY)
+
+
+def _write(view: View, mode: Mode, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """In a worker: write what comes, and say what became of it. A store that fails is said, not raised."""
+    import redis
+
+    with Writer(view) as writer:
+        try:
+            for batch in batches:
+                for outcome, rows in writer.write(batch, mode).items():
+                    yield _tally(mode, outcome, rows)
+        except redis.RedisError as error:
+            yield _tally(mode, "failed", 0, f"{type(error).__name__}: {error}")
+
+
+def _tally(mode: str, outcome: str, rows: int, said: str = "") -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(
+        [{"mode": mode, "outcome": outcome, "rows": rows, "said": said}], pa.schema(_COLUMNS)
+    )

@@ -111,6 +111,25 @@ def online_client(settings: Settings) -> redis.Redis:
     return client  # type: ignore[no-any-return]
 
 
+@contextmanager
+def store_answers() -> Iterator[None]:
+    """An online store that stops answering, or refuses, is a temporary failure.
+
+    Raises:
+        Temporary: naming what the client said.
+    """
+    import redis
+
+    try:
+        yield
+    except redis.RedisError as error:
+        raise Temporary(
+            f"the online store fails: {type(error).__name__}: {error}",
+            state="some rows may be written; models read either these or what was served before",
+            next_step="publish the day again: it sends what is missing",
+        ) from error
+
+
 def _make_registry_folder(url: str) -> None:
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

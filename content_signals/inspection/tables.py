@@ -7,7 +7,7 @@ from typing import Any
 
 from content_signals.contract import Computed, Input, Source, Table, Windowed
 from content_signals.lake.files import exists
-from content_signals.lake.receipt import published_day
+from content_signals.lake.receipts import published_day
 from content_signals.lake.snapshot import Snapshot
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.stale import stale_days

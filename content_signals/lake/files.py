@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from pyarrow import fs
@@ -21,6 +22,22 @@ def exists(path: str) -> bool:
     """Whether there is a file or folder at `path`."""
     files, inner = filesystem(path)
     return bool(files.get_file_info(inner).type != fs.FileType.NotFound)
+
+
+def all_exist(paths: Sequence[str]) -> bool:
+    """Whether there is a file at each path."""
+    if not paths:
+        return True
+    files, _ = filesystem(paths[0])
+    found = files.get_file_info([filesystem(path)[1] for path in paths])
+    return all(info.type == fs.FileType.File for info in found)
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it is there."""
+    files, inner = filesystem(path)
+    if files.get_file_info(inner).type == fs.FileType.File:
+        files.delete_file(inner)
 
 
 def size_of(path: str) -> int:

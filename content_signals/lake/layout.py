@@ -3,6 +3,7 @@
 <lake>/{sources,signals,quarantine}/<table>        Delta tables, partitioned by ds
 <lake>/signals/<table>{_tiles,_tiles_coarse}       partials of a day's events, and of whole blocks of days
 <lake>/signals/<table>_history                     rows that rebuilds have superseded
+<lake>/receipts/<table>                            what was published to the online store
 <lake>/_runs/<table>/<day>/<run_id>/*.json         what a run staged, its verdict, its receipt
 """
 
@@ -60,6 +61,11 @@ class Lake:
         """What was set aside from a table."""
         name = contract.table
         return LakeTable(f"quarantine/{name}", f"{self.root}/quarantine/{name}", f"{self.root}/_runs/quarantine/{name}")
+
+    def receipts(self, table: Table) -> LakeTable:
+        """What of a signal table was published, and when."""
+        name = f"receipts/{table.table}"
+        return LakeTable(name, f"{self.root}/{name}", f"{self.root}/_runs/{name}")
 
     def _table(self, area: str, name: str) -> LakeTable:
         return LakeTable(name, f"{self.root}/{area}/{name}", f"{self.root}/_runs/{name}")

@@ -16,12 +16,16 @@ from content_signals.lake.stage import Stage, StagedFile
 
 
 class Snapshot:
-    """One version of a table, loaded once. A table that does not exist yet holds nothing."""
+    """One version of a table, loaded once. A table that does not exist yet holds nothing.
 
-    def __init__(self, table: LakeTable) -> None:
+    Args:
+        version: an earlier version; it can be loaded for as long as the table's log is kept.
+    """
+
+    def __init__(self, table: LakeTable, version: int | None = None) -> None:
         self.table = table
         try:
-            self.delta: DeltaTable | None = DeltaTable(table.path)
+            self.delta: DeltaTable | None = DeltaTable(table.path, version=version)
         except TableNotFoundError:
             self.delta = None
 

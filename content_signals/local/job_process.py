@@ -12,7 +12,7 @@ from typing import Any
 from content_signals.errors import SignalsError
 from content_signals.settings import PROJECT, Settings
 
-WITHOUT_SPARK = frozenset({"promote_signals", "publish_features", "maintain_lake"})
+WITHOUT_SPARK = frozenset({"promote_signals", "maintain_lake"})
 
 
 class JobFailed(SignalsError):

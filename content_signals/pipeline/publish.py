@@ -1,35 +1,65 @@
-"""Promoted days to the online store."""
+"""The online store, brought to what a table says now."""
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property, reduce
+from typing import TYPE_CHECKING, Any
 
-from content_signals.contract import Table
-from content_signals.errors import NotLanded, UsageError
-from content_signals.features.publish import Written, publish_files
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
+from content_signals.declaration import fingerprint
+from content_signals.errors import NotLanded, Temporary, UsageError
+from content_signals.features.fallback import FEAST, Written, publish_files, unsupported
+from content_signals.features.online import View
+from content_signals.features.publish import Difference, Sent, difference, send
+from content_signals.features.readback import not_as_written
 from content_signals.features.registry import register, registry_answers
-from content_signals.features.store import feature_store, online_client
-from content_signals.lake.files import write_json
-from content_signals.lake.layout import LakeTable
-from content_signals.lake.receipt import published_day
+from content_signals.features.served import Marker, Promoted, Served
+from content_signals.features.store import feature_store, online_client, store_answers
+from content_signals.features.sweep import sweep
+from content_signals.lake.files import all_exist, remove, write_json
+from content_signals.lake.read import read_days
+from content_signals.lake.receipts import Receipt, append_receipt
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.told import found_again
+from content_signals.quality.verdict import verdict_of
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+SAMPLE = 200  # rows that are read back through Feast
 
 
-def publish(context: Context, table: Table, days: Sequence[date]) -> Outcome:
-    """Publish the newest promoted of some days: the online store holds one row a key, the latest.
+def publish(
+    context: Context, spark: SparkSession, table: Table, days: Sequence[date], *, full: bool = False
+) -> Outcome:
+    """Bring the online store to the newest promoted day of a table, as the table is now.
 
-    A day older than the one that is served already is left alone: its keys would come back to life.
+    The store has one row a key, so of a range the newest day counts, and a day older than what is promoted changes
+    nothing. What is sent is the difference to what the store says it holds.
+
+    Args:
+        full: send every row, and look in the store itself for keys that left.
+
+    Raises:
+        UsageError: the table is not served.
+        NotLanded: none of the days is promoted.
+        Temporary: the store or the registry does not answer, or what was written does not read back.
     """
     if not table.serve:
         raise UsageError(
             f"{table.table} only feeds other tables; it is not served", next_step="publish a table with serve=True"
         )
-    lake_table = context.lake.of(table)
-    snapshot = Snapshot(lake_table)
+    snapshot = Snapshot(context.lake.of(table))
     promoted = [day for day in days if day in set(snapshot.days)]
     if not promoted:
         raise NotLanded(
@@ -37,60 +67,197 @@ def publish(context: Context, table: Table, days: Sequence[date]) -> Outcome:
             state="the online store serves what it served",
             next_step=f"promote_signals --table {table.table} --day {days[-1]}",
         )
-    outcome = Outcome(skipped=dict.fromkeys(promoted[:-1], "an older day of the range"))
-    day = promoted[-1]
-    stage = snapshot.stage(day)
-    assert stage is not None  # the day is promoted
-    newer = _published_after(lake_table, day)
-    if newer:
-        outcome.skipped[day] = f"the online store serves {newer}, which is newer"
-        context.say(f"{table.table} {day}: not published; {outcome.skipped[day]}")
-        return outcome
-    written = _write(context, table, snapshot, day)
+    day = snapshot.days[-1]
+    outcome = Outcome(skipped={d: f"the online store serves {day}, which is newer" for d in promoted if d != day})
+    for older, why in outcome.skipped.items():
+        context.say(f"{table.table} {older}: not published; {why}")
+    with registry_answers(), store_answers(), online_client(context.settings) as client:  # fail before work starts
+        store = feature_store(context.settings)
+        register(store, context.settings)
+        publication = Publication(context, spark, table, snapshot, store, client)
+        publication.run(full=full)
     outcome.days.append(day)
-    outcome.rows_in, outcome.rows_out = stage.rows, written.served
-    outcome.details.update(sent=written.sent, not_taken=written.not_taken)
-    outcome.paths.append(_receipt(lake_table, stage, written, context))
-    found_again(context, table, outcome.days)
+    outcome.rows_in, outcome.rows_out = publication.sent.read, publication.sent.written
+    outcome.details.update(publication.counts)
+    outcome.paths += publication.paths
+    found_again(context, table, [day])
     return outcome
 
 
-def _write(context: Context, table: Table, snapshot: Snapshot, day: date) -> Written:
-    online_client(context.settings).close()  # fail before work starts
-    with registry_answers():
-        store = feature_store(context.settings)
-        register(store, context.settings)
-        context.say(f"{table.table} {day}: registered; writing")
-        written = publish_files(store, table, snapshot.files([day]))
-    context.say(f"{table.table} {day}: {written.sent} rows sent, {written.served} read back equal")
-    if written.not_taken:
-        context.say(
-            f"{table.table} {day}: {written.not_taken} keys still serve earlier values of the same day, e.g."
-            f" {', '.join(written.sample_not_taken)}: Feast's Redis store takes no correction with an equal event time"
+@dataclass
+class Publication:
+    """One table's newest day on its way to the online store."""
+
+    context: Context
+    spark: SparkSession
+    table: Table
+    snapshot: Snapshot
+    store: FeatureStore
+    client: Any
+
+    def __post_init__(self) -> None:
+        """Begin with nothing sent."""
+        self.sent, self.read_back, self.engine = Sent(), 0, "spark"
+        self.paths: list[str] = []
+        self._swept_to = ""
+        self.marker = Marker(self.client, self.store.project, self.table.table)
+
+    @property
+    def counts(self) -> dict[str, object]:
+        """What became of the rows."""
+        counted = ("read", "written", "stale", "tombstoned", "unchanged")
+        return {**{name: getattr(self.sent, name) for name in counted}, "read_back": self.read_back}
+
+    @cached_property
+    def promoted(self) -> Promoted:
+        """What is to be served."""
+        assert self.snapshot.version is not None  # a day of it is promoted
+        return Promoted(self.snapshot.version, str(self.snapshot.days[-1]))
+
+    @cached_property
+    def stage(self) -> Stage:
+        """What the day was promoted from."""
+        found = self.snapshot.stage(self.promoted.date)
+        assert found is not None  # the day is promoted
+        return found
+
+    @cached_property
+    def view(self) -> View:
+        """The view in the store."""
+        url = self.context.settings.online_store.get_secret_value()
+        return View(url, self.store.project, self.table.table, self.table.keys[0], self.table.values)
+
+    @cached_property
+    def now(self) -> DataFrame:
+        """The rows to be served; columns that older files lack are null."""
+        return read_days(self.spark, self.snapshot, [self.promoted.date])
+
+    @cached_property
+    def written_as(self) -> str:
+        """How rows are written: where this differs from what is served, every row is written anew."""
+        types = self.context.catalog.types(self.table)
+        return hashlib.sha256(repr([FEAST, *types.items()]).encode()).hexdigest()[:16]
+
+    def run(self, *, full: bool) -> None:
+        """Send what is new, read some of it back, write the receipt."""
+        served, run, name = self.marker.read(), self.context.run, f"{self.table.table} {self.promoted.day}"
+        if served == Served(self.promoted, self.written_as) and not full:
+            self.sent = Sent(read=self.stage.rows, unchanged=self.stage.rows)
+            self.context.say(f"{name}: the online store serves version {self.promoted.version} already")
+            return
+        reason = unsupported(self.store, self.now.select(*self.table.values).limit(0).toArrow().schema)
+        self.marker.begin(run.run_id, self.promoted)
+        if reason:
+            self._through_feast(reason)
+        else:
+            self.sent = send(self.view, self._difference(served, full=full))
+            self._check(name)
+        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        self.context.say(f"{name}: {counts}")
+        self._receipt(served)
+        self.marker.end(run.run_id, self.promoted, self.written_as, served)
+        if self._swept_to:
+            remove(self._swept_to)
+
+    def _difference(self, served: Served, *, full: bool) -> Difference:
+        left_at = (
+            datetime.combine(self.promoted.date + timedelta(days=1), datetime.min.time(), UTC),
+            datetime.fromtimestamp(self.stage.fence / 1_000_000, UTC),
         )
-    return written
+        states = [served.promoted, *served.begun.values()] if served.promoted and not full else []
+        before = self._rows_of(states) if states else None
+        alike = before is not None and len(states) == 1 and served.written_as == self.written_as
+        same_day = alike and states[0] is not None and states[0].day == self.promoted.day
+        if before is None:
+            before = self._swept()
+        return difference(self.now, before, self.table, left_at, same_day=same_day, aside=self._aside())
 
+    def _rows_of(self, states: Sequence[Promoted | None]) -> DataFrame | None:
+        """Keys and times of days as they were at earlier versions; None where one of them is not kept any more."""
+        frames = []
+        for state in filter(None, states):
+            then = Snapshot(self.snapshot.table, state.version)
+            if not all_exist(then.files([state.date])):
+                self.context.say(f"{self.table.table}: version {state.version} is not kept any more")
+                return None
+            frames.append(read_days(self.spark, then, [state.date]).select(self.table.keys[0], EVENT_TS, COMPUTED_AT))
+        return reduce(DataFrame.unionByName, frames)
 
-def _receipt(table: LakeTable, stage: Stage, written: Written, context: Context) -> str:
-    path = f"{table.run_folder(date.fromisoformat(stage.day), stage.run_id)}/receipt.json"
-    write_json(
-        path,
-        {
-            "table": table.name,
-            "day": stage.day,
-            "run_id": stage.run_id,
-            "fence": stage.fence,
-            "digest": stage.digest,
-            "sent": written.sent,
-            "served": written.served,
-            "not_taken": written.not_taken,
-            "published_at": context.run.now.isoformat(),
-            "published_by": context.run.run_id,
-        },
-    )
-    return path
+    def _aside(self) -> DataFrame | None:
+        """The day's rows in quarantine, None where there are none."""
+        found, day = Snapshot(self.context.lake.quarantine(self.table)), self.promoted.date
+        return read_days(self.spark, found, [day]) if found.rows([day]) else None
 
+    def _swept(self) -> DataFrame | None:
+        """The keys the store serves, asked of the store; None where there are none."""
+        path = f"{self._folder}/online_keys-{self.context.run.run_id}.parquet"
+        found = sweep(self.client, self.view, path)
+        self._swept_to = path
+        if not found:
+            return None
+        self.context.say(f"{self.table.table}: no record of what is served; the store has {found} keys")
+        return self.spark.read.parquet(path)
 
-def _published_after(table: LakeTable, day: date) -> date | None:
-    newest = published_day(table)
-    return newest if newest and newest > day else None
+    def _check(self, name: str) -> None:
+        """Every row counted once, and a sample of them served as written."""
+        rows = sum(count for (mode, _), count in self.sent.by_mode.items() if mode == "put") + self.sent.unchanged
+        expected = self.snapshot.rows([self.promoted.date])
+        if rows != expected:
+            raise Temporary(f"{name}: {rows} rows were accounted for, the day has {expected}", **self._again)
+        every = max(1, expected // SAMPLE)
+        key = self.table.keys[0]
+        chosen = self.now.where(F.pmod(F.xxhash64(key, F.lit(self.context.run.fence)), F.lit(every)) == 0).limit(SAMPLE)
+        sample = chosen.select(key, *self.table.values, EVENT_TS, COMPUTED_AT).toArrow()
+        differing = not_as_written(self.store, self.client, self.view, self.table, sample)
+        if differing:
+            told = f"{len(differing)} of {sample.num_rows} sampled rows are not served as written"
+            raise Temporary(f"{name}: {told}, e.g. {', '.join(differing[:3])}", **self._again)
+        self.read_back = sample.num_rows
+
+    @property
+    def _again(self) -> dict[str, str]:
+        return {
+            "state": "rows are written, but nobody may rely on them: the next publication sends all of them again",
+            "next_step": f"publish_features --table {self.table.table} --day {self.promoted.day}",
+        }
+
+    def _through_feast(self, reason: str) -> None:
+        self.context.say(f"{self.table.table}: through Feast's own API, slower: {reason}")
+        self.engine = "feast"
+        written: Written = publish_files(self.store, self.table, self.snapshot.files([self.promoted.date]))
+        self.sent = Sent(read=written.sent, written=written.served, stale=written.not_taken)
+        self.read_back = written.sent
+        if written.not_taken:
+            self.context.say(
+                f"{self.table.table}: {written.not_taken} keys serve other values, e.g."
+                f" {', '.join(written.sample_not_taken)}: Feast takes no row whose event time it has already"
+            )
+
+    @property
+    def _folder(self) -> str:
+        return self.snapshot.table.run_folder(self.promoted.date, self.stage.run_id)
+
+    def _receipt(self, served: Served) -> None:
+        verdict = verdict_of(self.snapshot.table, self.promoted.date, self.stage.run_id)
+        counts: dict[str, Any] = self.counts
+        receipt = Receipt(
+            published_at=self.context.run.now,
+            published_by=self.context.run.run_id,
+            who=getpass.getuser(),
+            view=self.table.table,
+            day=self.promoted.date,
+            run_id=self.stage.run_id,
+            version=self.promoted.version,
+            before=served.promoted.version if served.promoted else None,
+            engine=self.engine,
+            contract=fingerprint(self.table),
+            verdict=verdict.outcome if verdict else "",
+            checksum=self.stage.digest,
+            inputs=self.stage.inputs,
+            files=tuple(file.path for file in self.snapshot.files_by_day.get(self.promoted.date, ())),
+            **counts,
+        )
+        append_receipt(self.context.lake.receipts(self.table), receipt)
+        path = f"{self._folder}/receipt.json"
+        write_json(path, {**receipt.to_json(), "table": self.table.table, "fence": self.stage.fence})
+        self.paths.append(path)

@@ -86,13 +86,15 @@ def kill(process: subprocess.Popen[bytes], how: int = signal.SIGKILL) -> None:
         process.wait()
 
 
-def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+def wait_for(
+    condition: Callable[[], object], process: subprocess.Popen[bytes], seconds: float = 120, every: float = 0.005
+) -> None:
     """Wait until something has happened while the job runs."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, "the job ended before it could be interrupted"
         assert time.monotonic() < deadline, "the job did not get that far"
-        time.sleep(0.005)
+        time.sleep(every)
 
 
 @pytest.fixture(scope="session")

@@ -37,13 +37,13 @@ def platform(good_lake):
 
 
 @pytest.fixture
-def serving(platform, good_lake):
+def serving(platform, spark, good_lake):
     """The last good day online, and nothing after it."""
     shutil.rmtree(platform.settings.lake)
     shutil.copytree(good_lake(TITLE).settings.lake, platform.settings.lake)
     online_client(platform.settings).flushall()
     context = next_day(platform)
-    assert publish(context, context.catalog.table(TITLE), [YESTERDAY]).rows_out == KEYS
+    assert publish(context, spark, context.catalog.table(TITLE), [YESTERDAY]).rows_out == KEYS
     return context
 
 
@@ -70,19 +70,19 @@ def damage(context, spark, owner, fault: str) -> str:
 def test_while_a_day_is_stopped_the_last_good_one_is_served(serving, spark, owner, fault):
     assert damage(serving, spark, owner, fault) == STOPPED
     with pytest.raises(NotLanded, match="the online store serves what it served"):
-        publish(next_day(serving), serving.catalog.table(TITLE), [DAY])
+        publish(next_day(serving), spark, serving.catalog.table(TITLE), [DAY])
     assert served(serving, ASKED) == said_by(YESTERDAY, ASKED)
 
 
 def test_keys_of_rows_set_aside_keep_their_last_good_values(serving, spark, owner):
     assert damage(serving, spark, owner, "out_of_range") == QUARANTINED
-    assert publish(next_day(serving), serving.catalog.table(TITLE), [DAY]).rows_out == KEYS - FEW
+    assert publish(next_day(serving), spark, serving.catalog.table(TITLE), [DAY]).rows_out == KEYS - FEW
     bad, good = ASKED[:FEW], ASKED[FEW:]
     assert served(serving, ASKED) == said_by(YESTERDAY, bad) | said_by(DAY, good)
 
 
 def test_a_key_that_is_none_is_never_served(serving, spark, owner):
     assert damage(serving, spark, owner, "emoji_key") == QUARANTINED
-    publish(next_day(serving), serving.catalog.table(TITLE), [DAY])
+    publish(next_day(serving), spark, serving.catalog.table(TITLE), [DAY])
     strange = FAULTS["emoji_key"].damage(TITLE, good_rows(TITLE, DAY))["track_id"].to_pylist()[:FEW]
     assert {value for values in served(serving, strange).values() for value in values.values()} == {None}

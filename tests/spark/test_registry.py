@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from content_signals.catalog import Catalog, catalog
 from content_signals.errors import Temporary
-from content_signals.features.registry import register
+from content_signals.features.registry import register, registry_answers
 from content_signals.features.store import feature_store
-from content_signals.pipeline import publish
 from tests.settings import settings_in
-
-DAY = date(2020, 3, 1)
 
 
 @pytest.fixture
@@ -64,14 +59,12 @@ def test_a_changed_definition_is_applied(settings, monkeypatch, tmp_path, change
         assert f"{tmp_path}/elsewhere" in view.batch_source.query
 
 
-def test_publishing_waits_for_a_locked_registry(context, settings, monkeypatch, tmp_path):
+def test_a_locked_registry_is_temporary(settings, tmp_path):
     register(feature_store(settings), settings)
     url = type(settings.registry)(f"sqlite:///{tmp_path}/feast/registry.db?timeout=0.1")
-    waits_less = replace(context, settings=settings.model_copy(update={"registry": url}))
-    monkeypatch.setattr(publish, "online_client", lambda _: SimpleNamespace(close=lambda: None))
+    waits_less = settings.model_copy(update={"registry": url})
     with sqlite3.connect(tmp_path / "feast" / "registry.db", isolation_level=None) as other:
         other.execute("begin exclusive")
-        with pytest.raises(Temporary, match="the registry does not answer: database is locked") as error:
-            publish._write(waits_less, context.catalog.table("track_title"), None, DAY)
+        with pytest.raises(Temporary, match="the registry does not answer: database is locked"), registry_answers():
+            register(feature_store(waits_less), waits_less)
         other.execute("rollback")
-    assert error.value.exit_code == 75

@@ -1,0 +1,108 @@
+"""What our own publisher does not know how to write goes through Feast's API: slower, and without its promises.
+
+Feast takes no correction with an equal event time, and keys that left stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
+from content_signals.features.encode import encodable
+from content_signals.lake.files import filesystem
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+BATCH_ROWS = 5_000
+FEAST = "0.67.0"  # the version whose bytes the golden tests hold `encode` against
+# Nullable types: through numpy's, an int64 beside a null would lose its last digits, and a null would become NaN.
+_EXACT = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
+
+
+@dataclass
+class Written:
+    """What became of the rows: all that were sent, and those the store shows as sent."""
+
+    sent: int = 0
+    served: int = 0
+    not_taken: int = 0
+    sample_not_taken: tuple[str, ...] = ()
+
+
+def unsupported(store: FeatureStore, fields: Iterable[pa.Field[Any]]) -> str:
+    """Why our publisher cannot write these features to this store; empty if it can."""
+    import feast
+
+    config: Any = store.config.online_store
+    kinds = [f"{field.name} is {field.type}" for field in fields if not encodable(field.type)]
+    reasons = [
+        f"Feast is {feast.__version__}, its encoding is known of {FEAST}" if feast.__version__ != FEAST else "",
+        f"the online store is of type {config.type}" if config.type != "redis" else "",
+        "the online store is a cluster or behind sentinels"
+        if getattr(config, "redis_type", "redis") != "redis"
+        else "",
+        "keys of the online store expire (key_ttl_seconds)" if getattr(config, "key_ttl_seconds", None) else "",
+        "entity keys are not serialized in version 3" if store.config.entity_key_serialization_version != 3 else "",
+        "views carry versions of their own" if store.config.registry.enable_online_feature_view_versioning else "",
+        f"no encoding for {', '.join(kinds)}" if kinds else "",
+    ]
+    return "; ".join(filter(None, reasons))
+
+
+def publish_files(store: FeatureStore, table: Table, files: Sequence[str]) -> Written:
+    """Write the rows of a day's files and read every key back.
+
+    `not_taken` counts keys whose served values differ although they carry the day's event time: Feast's Redis store
+    ignores a row whose event time is not newer than the stored one, so a corrected day does not land.
+    """
+    written = Written()
+    for frame in _batches(files, [*table.keys, *table.values, EVENT_TS, COMPUTED_AT]):
+        store.write_to_online_store(table.table, frame)
+        written.sent += len(frame)
+        differing = _differing(store, table, frame)
+        written.not_taken += len(differing)
+        written.sample_not_taken = (*written.sample_not_taken, *differing)[:3]
+    written.served = written.sent - written.not_taken
+    return written
+
+
+def _batches(files: Sequence[str], columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """The rows in bounded memory; columns that older files lack are null."""
+    for file in files:
+        system, inner = filesystem(file)
+        data = ds.dataset(inner, filesystem=system, format="parquet")
+        for batch in data.to_batches(columns=[c for c in columns if c in data.schema.names], batch_size=BATCH_ROWS):
+            if batch.num_rows:
+                frame: pd.DataFrame = pa.Table.from_batches([batch]).to_pandas(types_mapper=_EXACT.get)
+                yield frame.reindex(columns=list(columns))
+
+
+def _differing(store: FeatureStore, table: Table, frame: pd.DataFrame) -> list[str]:
+    """Keys of the batch whose online values are not the rows' own."""
+    key = table.keys[0]
+    view = [f"{table.table}:{name}" for name in table.values]
+    served = store.get_online_features(features=view, entity_rows=[{key: value} for value in frame[key]]).to_dict()
+    differs: list[str] = []
+    columns = {name: frame[name].tolist() for name in table.values}
+    for position, value in enumerate(served[key]):
+        if any(not _same(served[name][position], columns[name][position]) for name in table.values):
+            differs.append(str(value))
+    return differs
+
+
+def _same(served: Any, stored: Any) -> bool:
+    if served is None or stored is None or stored is pd.NA or served is pd.NA:
+        return (served is None or served is pd.NA) == (stored is None or stored is pd.NA)
+    return bool(served == stored or (served != served and stored != stored))  # NaN equals NaN here

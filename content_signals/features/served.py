@@ -1,0 +1,81 @@
+"""What the online store says it holds of a view, kept in the store itself: a store that was emptied says nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+_SERVED, _BEGUN = b"served", b"begun:"
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A day of a table at one of its versions."""
+
+    version: int
+    day: str
+
+    @property
+    def date(self) -> date:
+        """The day."""
+        return date.fromisoformat(self.day)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is served.
+
+    Attributes:
+        promoted: what the last publication that ended has brought; None: nobody knows what is there.
+        written_as: how its rows were written (`how_written`), "" when that is not known.
+        begun: what publications have begun to bring and not ended: run -> what.
+    """
+
+    promoted: Promoted | None = None
+    written_as: str = ""
+    begun: dict[str, Promoted] = field(default_factory=dict)
+
+
+class Marker:
+    """The record in the store. Publications of one view may run at once: each has an entry of its own until it ends."""
+
+    def __init__(self, client: Any, project: str, view: str) -> None:
+        self._client = client
+        self._key = f"content_signals:served:{project}:{view}".encode()
+
+    def read(self) -> Served:
+        """What is there now."""
+        entries: dict[bytes, bytes] = self._client.hgetall(self._key)
+        begun = {k.removeprefix(_BEGUN).decode(): json.loads(v) for k, v in entries.items() if k.startswith(_BEGUN)}
+        served = json.loads(entries.get(_SERVED, b"{}"))
+        return Served(
+            Promoted(**served["promoted"]) if served else None,
+            served.get("written_as", ""),
+            {run: Promoted(**what) for run, what in begun.items()},
+        )
+
+    def begin(self, run: str, promoted: Promoted) -> None:
+        """From now on rows of this may be in the store."""
+        self._client.hset(self._key, _BEGUN + run.encode(), json.dumps(asdict(promoted)))
+
+    def end(self, run: str, promoted: Promoted, written_as: str, settled: Served) -> None:
+        """All of it is in the store, and whatever `settled`, read before the run began, had left half done is not.
+
+        A newer publication that ended first is not forgotten: where both wrote, its rows have won.
+        """
+
+        def change(pipe: Any) -> None:
+            before = json.loads(pipe.hget(self._key, _SERVED) or b"{}")
+            pipe.multi()
+            if not before or before["promoted"]["version"] <= promoted.version:
+                entry = {"promoted": asdict(promoted), "written_as": written_as}
+                pipe.hset(self._key, _SERVED, json.dumps(entry))
+            pipe.hdel(self._key, *(_BEGUN + name.encode() for name in {run, *settled.begun}))
+
+        self._client.transaction(change, self._key)
+
+    def forget(self) -> None:
+        """Nobody knows what is in the store: the next publication sends everything."""
+        self._client.hdel(self._key, _SERVED)

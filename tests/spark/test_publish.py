@@ -1,0 +1,330 @@
+"""The online store after any sequence of days, rebuilds, late days and broken publications: what the table says."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from content_signals.catalog import catalog
+from content_signals.errors import Temporary
+from content_signals.features import encode
+from content_signals.features.online import View, Writer
+from content_signals.features.served import Marker, Promoted
+from content_signals.features.store import online_client
+from content_signals.lake.layout import Lake, start_run
+from content_signals.lake.receipts import receipts_of
+from content_signals.lake.snapshot import Snapshot
+from content_signals.local import services
+from content_signals.pipeline import publish as step
+from content_signals.pipeline.context import Context
+from content_signals.pipeline.publish import publish
+from tests.faults.good_days import FIRST, TITLE, good_rows
+from tests.lake import promoted
+from tests.settings import settings_in
+
+KEYS = 40
+DAYS = [FIRST + timedelta(days=n) for n in range(6)]
+ALL = [f"track{n:05}" for n in range(KEYS)]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Context]:
+    """A store, and a lake beside it."""
+    with tempfile.TemporaryDirectory(prefix="cs-publish-") as name:  # a socket's path must be short
+        settings = settings_in(Path(name))
+        services.up(settings, airflow=False, features=False, say=lambda _: None)
+        yield Context(settings, Lake(settings.lake), catalog(), start_run(), lambda _: None)
+        services.down(settings, say=lambda _: None)
+
+
+@pytest.fixture
+def platform(running: Context) -> Context:
+    """Nothing in the store, nothing in the lake; what is said is kept."""
+    client = online_client(running.settings)
+    client.config_set("maxmemory", 0)
+    client.flushall()
+    shutil.rmtree(running.settings.lake, ignore_errors=True)
+    said: list[str] = []
+    made = replace(running, say=said.append)
+    object.__setattr__(made, "said", said)
+    return made
+
+
+@pytest.fixture
+def table(platform):
+    return platform.catalog.table(TITLE)
+
+
+class Days:
+    """A table's days as somebody builds and rebuilds them."""
+
+    def __init__(self, context: Context) -> None:
+        self.table = context.lake.of(context.catalog.table(TITLE))
+        self.rows: dict[date, dict[str, dict]] = {}
+        self.runs = 0
+
+    def build(self, day: date, keys: list[str], changed: list[str] | None = None) -> None:
+        """Promote a day with these keys; those of `changed` (None: all) have new values, others keep theirs."""
+        self.runs += 1
+        fence = start_run().fence
+        now = datetime.fromtimestamp(fence / 1_000_000, UTC)
+        new = {row["track_id"]: row for row in good_rows(TITLE, FIRST + timedelta(days=self.runs), KEYS).to_pylist()}
+        old = self.rows.get(day, {})
+        over = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+        kept = [key for key in keys if key in old and changed is not None and key not in changed]
+        rows = {k: old[k] if k in kept else {**new[k], "event_ts": over, "computed_at": now} for k in keys}
+        schema = good_rows(TITLE, day, 1).schema
+        run_id = f"run-{self.runs:05}"
+        promoted(self.table, day, pa.Table.from_pylist(list(rows.values()), schema), run_id=run_id, fence=fence)
+        self.rows[day] = rows
+
+
+@pytest.fixture
+def days(platform) -> Days:
+    return Days(platform)
+
+
+@pytest.fixture
+def send(platform, table, spark):
+    """Publish the newest day; its counts."""
+
+    def run(day: date | None = None, **options: bool) -> dict:
+        newest = day or Snapshot(platform.lake.of(table)).days[-1]
+        return publish(replace(platform, run=start_run()), spark, table, [newest], **options).details
+
+    return run
+
+
+def view_of(context: Context) -> View:
+    table = context.catalog.table(TITLE)
+    url = context.settings.online_store.get_secret_value()
+    return View(url, "content_signals", TITLE, "track_id", table.values)
+
+
+def served(context: Context) -> dict[str, list[bytes] | None]:
+    """Every key -> its values in the store, None where there are none."""
+    view, client = view_of(context), online_client(context.settings)
+    found = {}
+    for key, name in zip(ALL, encode.entity_keys(pa.array(ALL), "track_id", view.project).to_pylist(), strict=True):
+        values = client.hmget(name, view.feature_fields)
+        found[key] = None if set(values) == {None} else values
+    return found
+
+
+def said_by(context: Context, rows: dict[str, dict]) -> dict[str, list[bytes] | None]:
+    """Every key -> its values, encoded, by the rows of a day."""
+    kinds = {field.name: field.type for field in good_rows(TITLE, FIRST, 1).schema}
+    names = context.catalog.table(TITLE).values
+
+    def values(row: dict) -> list[bytes]:
+        return [encode.values(pa.array([row[name]], kinds[name]))[0].as_py() for name in names]
+
+    return {key: values(rows[key]) if key in rows else None for key in ALL}
+
+
+def test_a_first_load_then_only_what_changed(platform, days, send):
+    days.build(DAYS[0], ALL[:30])
+    assert send() == {"read": 30, "written": 30, "stale": 0, "tombstoned": 0, "unchanged": 0, "read_back": 30}
+    assert served(platform) == said_by(platform, days.rows[DAYS[0]])
+    days.build(DAYS[0], ALL[5:35], changed=ALL[5:8])  # 3 changed, 22 as they were, 5 new, 5 gone
+    assert send() == {"read": 35, "written": 8, "stale": 0, "tombstoned": 5, "unchanged": 22, "read_back": 30}
+    assert served(platform) == said_by(platform, days.rows[DAYS[0]])
+
+
+def test_a_restated_day_with_equal_values_writes_nothing(platform, days, send):
+    days.build(DAYS[0], ALL)
+    send()
+    before = online_client(platform.settings).info("commandstats")
+    days.build(DAYS[0], ALL, changed=[])
+    assert send()["unchanged"] == KEYS
+    after = online_client(platform.settings).info("commandstats")
+    assert before["cmdstat_evalsha"]["calls"] == after["cmdstat_evalsha"]["calls"]
+
+
+def test_published_again_nothing_is_read(platform, days, send):
+    days.build(DAYS[0], ALL)
+    send()
+    assert send() == {"read": KEYS, "written": 0, "stale": 0, "tombstoned": 0, "unchanged": KEYS, "read_back": 0}
+    assert "serves version" in platform.said[-1]
+    assert len(receipts_of(platform.lake.receipts(platform.catalog.table(TITLE)))) == 1
+
+
+def test_a_key_that_left_is_not_served_and_comes_back(platform, days, send):
+    days.build(DAYS[0], ALL)
+    send()
+    days.build(DAYS[1], ALL[1:])
+    assert send()["tombstoned"] == 1
+    assert served(platform)[ALL[0]] is None
+    days.build(DAYS[2], ALL)
+    assert send()["written"] == KEYS
+    assert served(platform) == said_by(platform, days.rows[DAYS[2]])
+
+
+def test_a_key_that_left_and_returns_within_a_day(platform, days, send):
+    days.build(DAYS[0], ALL)
+    send()
+    days.build(DAYS[0], ALL[1:], changed=[])
+    send()
+    days.build(DAYS[0], ALL, changed=[])
+    assert send()["written"] == 1
+    assert served(platform) == said_by(platform, days.rows[DAYS[0]])
+
+
+def test_a_late_day_changes_nothing_that_is_served(platform, days, send):
+    days.build(DAYS[1], ALL)
+    send()
+    days.build(DAYS[0], ALL[:3])
+    assert send(DAYS[0])["unchanged"] == KEYS
+    assert served(platform) == said_by(platform, days.rows[DAYS[1]])
+
+
+def test_a_day_without_rows_takes_every_key_away(platform, days, send):
+    days.build(DAYS[0], ALL)
+    send()
+    days.build(DAYS[1], [])
+    assert send()["tombstoned"] == KEYS
+    assert set(served(platform).values()) == {None}
+
+
+@pytest.mark.parametrize("lost", ["store", "versions"])
+def test_what_nobody_remembers_is_looked_up_in_the_store(platform, days, send, lost):
+    days.build(DAYS[0], ALL)
+    send()
+    days.build(DAYS[1], ALL[2:])
+    if lost == "store":
+        online_client(platform.settings).flushall()
+    else:  # vacuumed since
+        for path in Path(days.table.path).glob("data/run-00001-*/ds=*/*.parquet"):
+            path.unlink()
+    counts = send()
+    assert (counts["written"], counts["tombstoned"]) == (KEYS - 2, 0 if lost == "store" else 2)
+    assert served(platform) == said_by(platform, days.rows[DAYS[1]])
+    assert not list(Path(platform.settings.lake).rglob("online_keys*"))
+
+
+def test_a_full_republication_mends_what_was_changed_by_hand(platform, days, send):
+    days.build(DAYS[0], ALL[1:])
+    send()
+    view, client = view_of(platform), online_client(platform.settings)
+    names = encode.entity_keys(pa.array(ALL), "track_id", view.project).to_pylist()
+    client.hset(names[0], mapping={view.time_field: b"\x08\x01", view.feature_fields[0]: b"\x38\x01"})
+    client.hdel(names[1], view.feature_fields[0])
+    assert send()["written"] == 0
+    assert send(full=True)["written"] == KEYS - 1
+    assert served(platform) == said_by(platform, days.rows[DAYS[0]])
+
+
+def begin_and_die(context: Context, days: Days, share: float) -> None:
+    """A publication of the newest day that gets as far as a share of its rows."""
+    snapshot = Snapshot(days.table)
+    day = snapshot.days[-1]
+    client = online_client(context.settings)
+    Marker(client, "content_signals", TITLE).begin(start_run().run_id, Promoted(snapshot.version, str(day)))
+    rows = list(days.rows[day].values())
+    some = pa.Table.from_pylist(rows[: int(len(rows) * share)], good_rows(TITLE, day, 1).schema)
+    with Writer(view_of(context)) as writer:
+        for batch in some.to_batches():
+            writer.write(batch)
+
+
+def test_rows_of_a_publication_that_died_do_not_stay(platform, days, send):
+    days.build(DAYS[0], ALL[:20])
+    send()
+    days.build(DAYS[0], ALL, changed=ALL[:20])
+    begin_and_die(platform, days, 1.0)
+    days.build(DAYS[0], ALL[:20], changed=ALL[:20])
+    assert send()["tombstoned"] == 20
+    assert served(platform) == said_by(platform, days.rows[DAYS[0]])
+    assert send()["written"] == 0  # it is settled
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_key_is_what_the_table_says_after_any_sequence(platform, days, send, seed):
+    chance = random.Random(seed)
+    newest = 0
+    days.build(DAYS[0], ALL)
+    for _ in range(8):
+        act = chance.choice(["next", "rebuild", "late", "die", "forget", "full"])
+        keys = chance.sample(ALL, chance.randint(0, KEYS))
+        if act == "next" and newest < len(DAYS) - 1:
+            newest += 1
+            days.build(DAYS[newest], keys)
+        elif act == "rebuild":
+            days.build(DAYS[newest], keys, changed=chance.sample(ALL, 10))
+        elif act == "late":
+            days.build(DAYS[chance.randint(0, newest)], keys, changed=chance.sample(ALL, 10))
+        elif act == "die":
+            begin_and_die(platform, days, chance.random())
+            continue
+        elif act == "forget":
+            Marker(online_client(platform.settings), "content_signals", TITLE).forget()
+        counts = send(full=act == "full")
+        assert counts["read"] == sum(counts[n] for n in ("written", "stale", "tombstoned", "unchanged"))
+        assert served(platform) == said_by(platform, days.rows[DAYS[newest]]), act
+
+
+def test_a_receipt_says_what_was_published(platform, days, send, table):
+    days.build(DAYS[0], ALL)
+    send()
+    days.build(DAYS[1], ALL[1:])
+    send()
+    first, second = receipts_of(platform.lake.receipts(table))
+    assert (first.before, second.before) == (None, first.version)
+    assert (second.view, second.day, second.run_id) == (TITLE, DAYS[1], "run-00002")
+    assert (second.read, second.written, second.tombstoned) == (KEYS, KEYS - 1, 1)
+    assert {f"{days.table.path}/{name}" for name in second.files} == set(Snapshot(days.table).files([DAYS[1]]))
+    assert second.version == DeltaTable(days.table.path).version()
+
+
+def test_a_store_that_is_full_ends_temporary_and_the_next_run_completes(platform, days, send):
+    days.build(DAYS[0], ALL)
+    client = online_client(platform.settings)
+    client.config_set("maxmemory", 1)
+    with pytest.raises(Temporary, match="the online store fails: OutOfMemoryError"):
+        send()
+    client.config_set("maxmemory", 0)
+    assert send()["written"] == KEYS
+    assert served(platform) == said_by(platform, days.rows[DAYS[0]])
+
+
+def test_a_sample_that_reads_back_otherwise_is_an_error(platform, days, send, monkeypatch):
+    days.build(DAYS[0], ALL)
+    monkeypatch.setattr(step, "send", lambda view, changes: online_free(changes))
+    with pytest.raises(Temporary, match="sampled rows are not served as written") as error:
+        send()
+    assert "sends all of them again" in str(error.value)
+
+
+def online_free(changes) -> step.Sent:
+    """As `send` would count, with nothing written but the versions."""
+    rows = changes.rows.toArrow()
+    view = View(ENVIRONMENT["url"], "content_signals", TITLE, "track_id", ())
+    with Writer(view) as writer:
+        for batch in rows.to_batches():
+            writer.write(batch)
+    return step.Sent(rows.num_rows, rows.num_rows, by_mode={("put", "written"): rows.num_rows})
+
+
+ENVIRONMENT: dict[str, str] = {}
+
+
+@pytest.fixture(autouse=True)
+def _environment(platform):
+    ENVIRONMENT["url"] = platform.settings.online_store.get_secret_value()
+
+
+def test_what_feast_alone_can_write_goes_through_feast(platform, days, send, monkeypatch):
+    monkeypatch.setattr("content_signals.features.fallback.FEAST", "0.0.1")
+    days.build(DAYS[0], ALL)
+    assert send()["written"] == KEYS
+    assert any("through Feast's own API, slower: Feast is" in line for line in platform.said)
+    assert served(platform) == said_by(platform, days.rows[DAYS[0]])
