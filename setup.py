@@ -19,7 +19,10 @@ setup(
     description="Daily and real-time signals about content, from landing files to a model's request",
     python_requires=">=3.11",
     packages=find_packages(include=["content_signals", "content_signals.*"]),
-    package_data={"content_signals.orchestration.signals_page": ["templates/*", "static/*"]},
+    package_data={
+        "content_signals.features": ["*.lua"],
+        "content_signals.orchestration.signals_page": ["templates/*", "static/*"],
+    },
     install_requires=["pydantic>=2", "pydantic-settings"],
     extras_require={"jobs": requirements("jobs"), "airflow": requirements("airflow")},
     entry_points={"console_scripts": ["content-signals = content_signals.cli:main"]},

@@ -1,0 +1,48 @@
+"""Commands about features, as models read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from content_signals.cli.common import Json, SettingsFile, app, context_of
+from content_signals.errors import UsageError
+
+features_app = typer.Typer(no_args_is_help=True, help="Features, as models read them.")
+app.add_typer(features_app, name="features")
+
+
+@features_app.command()
+def get(
+    service: str,
+    keys: Annotated[str, typer.Option("--keys", help="Keys, separated by commas.")],
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Judge freshness at this moment (ISO 8601, UTC); default: now.")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Read the tables as of that moment through Feast's offline store.")
+    ] = False,
+    json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Features of some keys: online, or with --offline from the tables as of a moment."""
+    from content_signals.inspection import show
+    from content_signals.inspection.features import feature_rows, values_only
+
+    wanted = list(dict.fromkeys(key for key in keys.split(",") if key))
+    if not wanted:
+        raise UsageError("no key given", next_step="--keys KEY[,KEY…]")
+    rows = feature_rows(context_of(settings), service, wanted, _moment(as_of), offline=offline)
+    show.rows(service, rows if json else values_only(rows), json)
+
+
+def _moment(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a moment", next_step="write 2020-07-01 or 2020-07-01T12:00:00Z") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
