@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -9,6 +10,11 @@ import typer
 
 from content_signals.cli.common import Json, SettingsFile, app, context_of
 from content_signals.errors import UsageError
+
+Entity = Annotated[str, typer.Argument(help="What kind of thing, e.g. track.")]
+Key = Annotated[str, typer.Argument(help="Which one: its key.")]
+Reason = Annotated[str, typer.Option("--reason", help="Who asked for it, and why; kept with the entry.")]
+By = Annotated[str | None, typer.Option("--by", help="Who decided it; default: you.")]
 
 features_app = typer.Typer(no_args_is_help=True, help="Features, as models read them.")
 app.add_typer(features_app, name="features")
@@ -36,6 +42,30 @@ def get(
         raise UsageError("no key given", next_step="--keys KEY[,KEY…]")
     rows = feature_rows(context_of(settings), service, wanted, _moment(as_of), offline=offline)
     show.rows(service, rows if json else values_only(rows), json)
+
+
+@features_app.command()
+def takedown(
+    entity: Entity, key: Key, reason: Reason, by: By = None, json: Json = False, settings: SettingsFile = None
+) -> None:
+    """Take one thing down: from now on nobody reads its signals, online or offline. Stays until it is reinstated."""
+    from content_signals.inspection import show
+    from content_signals.pipeline.takedown import take_down
+
+    views = take_down(context_of(settings, say=True), entity, key, reason, by or getpass.getuser())
+    show.rows(f"{entity} {key} taken down", [{"view": view} for view in views], json)
+
+
+@features_app.command()
+def reinstate(
+    entity: Entity, key: Key, reason: Reason, by: By = None, json: Json = False, settings: SettingsFile = None
+) -> None:
+    """Undo a takedown: what the newest promoted days say of it is served again."""
+    from content_signals.inspection import show
+    from content_signals.pipeline.takedown import give_back
+
+    views = give_back(context_of(settings, say=True), entity, key, reason, by or getpass.getuser())
+    show.rows(f"{entity} {key} reinstated", [{"view": view} for view in views], json)
 
 
 def _moment(text: str | None) -> datetime:

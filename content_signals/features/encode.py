@@ -60,6 +60,11 @@ def key_prefix(join_key: str) -> bytes:
     return struct.pack("<III", 1, _STRING_KEY, len(name)) + name
 
 
+def string_key_prefix(join_key: str) -> bytes:
+    """The same, up to the length of the key."""
+    return key_prefix(join_key) + struct.pack("<I", _STRING_KEY)
+
+
 def entity_keys(keys: Column, join_key: str, project: str) -> Column:
     """Names of the hashes of some entities.
 
@@ -73,8 +78,12 @@ def entity_keys(keys: Column, join_key: str, project: str) -> Column:
         raise ValueError(f"{join_key} is null in {keys.null_count} rows: nobody could ask for them")
     lengths = pc.binary_length(keys.cast(pa.binary())).to_numpy(zero_copy_only=False).astype("<u4")
     sizes = pa.FixedSizeBinaryArray.from_buffers(pa.binary(4), len(keys), [None, pa.py_buffer(lengths)])
-    prefix = key_prefix(join_key) + struct.pack("<I", _STRING_KEY)
-    return _joined(pa.scalar(prefix, pa.binary()), sizes.cast(pa.binary()), keys.cast(pa.binary()), project.encode())
+    return _joined(
+        pa.scalar(string_key_prefix(join_key), pa.binary()),
+        sizes.cast(pa.binary()),
+        keys.cast(pa.binary()),
+        project.encode(),
+    )
 
 
 def values(column: Column) -> Column:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from content_signals.errors import Temporary
 from content_signals.features.store import REPO, settings_in_environment
+from content_signals.lake.layout import Lake
+from content_signals.lake.takedowns import create_takedowns
 from content_signals.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ def register(store: FeatureStore, settings: Settings) -> list[str]:
     does the same and, besides, opens every source in Spark.
     """
     contents = _contents(settings)
+    for entity in contents.entities:  # sources leave out what these tables list
+        create_takedowns(Lake(settings.lake), entity.name)
     difference, _, _ = store.plan(contents)
     if any(map(_is_new, difference.feast_object_diffs)):
         store.apply([*contents.entities, *contents.feature_views, *contents.feature_services])

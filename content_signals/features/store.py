@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import redis
     from feast import FeatureStore
 
+PROJECT_NAME = "content_signals"  # as in feature_store.yaml, which a test compares
 REPO = Path(__file__).resolve().parents[2] / "feature_repo"
 _TEXTS = ("username", "password", "unix_socket_path")
 _NOT_PLAIN = re.compile(r"""[,'"\\]|[^ -~]""")

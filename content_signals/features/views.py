@@ -13,6 +13,7 @@ from content_signals.catalog import Catalog
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Entity, Table
 from content_signals.features.quiet import quiet_feast
 from content_signals.lake.layout import Lake
+from content_signals.lake.takedowns import without_taken_down
 
 quiet_feast()  # here for plain Feast too: feature_repo/ imports this module
 
@@ -75,10 +76,12 @@ def _view(table: Table, catalog: Catalog, lake: Lake, entities: dict[str, FeastE
 
 
 def _source(table: Table, lake: Lake) -> SparkSource:
+    assert table.entity is not None  # a served table has one
     columns = ", ".join((*table.keys, *table.values, EVENT_TS, COMPUTED_AT))
+    rows = f"select {columns} from delta.`{lake.of(table).path}`"  # noqa: S608  names of the contract
     return SparkSource(
         name=table.table,
-        query=f"select {columns} from delta.`{lake.of(table).path}`",  # noqa: S608  names of the contract
+        query=without_taken_down(lake, table.entity.name, table.keys[0], columns, rows),
         timestamp_field=EVENT_TS,
         # Without it rows of equal event time would be doubled, and a rebuilt day could not win.
         created_timestamp_column=COMPUTED_AT,

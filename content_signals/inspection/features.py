@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from content_signals.features.client import STALE, Value, offline, online
+from content_signals.features.answer import Status, Value
+from content_signals.features.client import FeatureClient
+from content_signals.features.offline import offline as read_offline
 from content_signals.features.store import feature_store, online_client
 from content_signals.pipeline.context import Context
+
+_TOLD = (Status.STALE, Status.TAKEN_DOWN)
 
 
 def feature_rows(
@@ -28,23 +32,22 @@ def values_only(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _online(context: Context, service: str, keys: Sequence[str], as_of: datetime) -> list[dict[str, Any]]:
     online_client(context.settings).close()
-    values = online(feature_store(context.settings), context.catalog, service, keys, as_of)
-    return [
-        {"feature": column[0].feature, **{key: _cell(value) for key, value in zip(keys, column, strict=True)}}
-        for column in zip(*[values[key] for key in keys], strict=True)
-    ]
+    with FeatureClient(service, context.settings) as client:
+        found = client.get(keys, as_of)
+    cells = dict(zip(keys, found.cells(), strict=True))
+    return [{"feature": name, **{key: _cell(cells[key][name]) for key in keys}} for name in found.names]
 
 
 def _cell(value: Value) -> dict[str, Any]:
     valid_from = value.valid_from.isoformat() if value.valid_from else None
-    return {"value": value.value, "status": value.status, "valid_from": valid_from}
+    return {"value": value.value, "status": str(value.status), "valid_from": valid_from}
 
 
 def _offline(context: Context, service: str, keys: Sequence[str], as_of: datetime) -> list[dict[str, Any]]:
     from content_signals.lake.session import spark_session
 
     spark_session("features offline")  # Feast's Spark store takes the session there is
-    values = offline(feature_store(context.settings), service, keys, as_of)
+    values = read_offline(feature_store(context.settings), service, keys, as_of)
     names = list(next(iter(values.values())))
     return [
         {"feature": n, **{key: {"value": values[key][n], "status": None, "valid_from": None} for key in keys}}
@@ -53,4 +56,4 @@ def _offline(context: Context, service: str, keys: Sequence[str], as_of: datetim
 
 
 def _shown(cell: Mapping[str, Any]) -> Any:
-    return "(stale)" if cell["status"] == STALE else cell["value"]
+    return f"({cell['status']})" if cell["status"] in _TOLD else cell["value"]

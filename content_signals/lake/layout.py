@@ -4,6 +4,7 @@
 <lake>/signals/<table>{_tiles,_tiles_coarse}       partials of a day's events, and of whole blocks of days
 <lake>/signals/<table>_history                     rows that rebuilds have superseded
 <lake>/receipts/<table>                            what was published to the online store
+<lake>/takedowns/<entity>                          what nobody may read any more
 <lake>/_runs/<table>/<day>/<run_id>/*.json         what a run staged, its verdict, its receipt
 """
 

@@ -12,7 +12,8 @@ from rich.table import Table as Grid
 
 from content_signals.catalog import catalog
 from content_signals.day import valid_from
-from content_signals.features.client import offline, online
+from content_signals.features.client import FeatureClient
+from content_signals.features.offline import offline
 from content_signals.features.store import feature_store
 from content_signals.lake.layout import Lake
 from content_signals.lake.session import spark_session
@@ -52,16 +53,13 @@ def print_features(console: Console, settings: Settings, last: date, past: date)
     store = feature_store(settings)
     half_a_day = timedelta(hours=12)
     now, then = min(valid_from(last) + half_a_day, datetime.now(UTC)), valid_from(past) + half_a_day
-    live = online(store, catalog(), SERVICE, keys, as_of=now)
-    names = [value.feature for value in live[keys[0]]]
-    values = {key: {value.feature: value.value for value in live[key]} for key in keys}
-    _print_vectors(console, f"Online through Feast, {SERVICE}, as of {now:%Y-%m-%d %H:%M} UTC", names, values)
+    values = _print_online(console, settings, SERVICE, keys, now)
     spark_session("demo offline read")  # Feast's Spark store takes the session there is
     past_values = offline(store, SERVICE, keys, then)
     _print_vectors(
         console,
         f"Offline through Feast, {SERVICE}, as of {then:%Y-%m-%d %H:%M} UTC",
-        names,
+        list(values[keys[0]]),
         {key: past_values[key] for key in keys},
     )
 
@@ -70,10 +68,17 @@ def print_engagement(console: Console, settings: Settings, last: date) -> None:
     """The three tracks played most, online as of the last day."""
     keys = _first_three(settings, ENGAGEMENT, last, "plays_28d desc, plays_decayed_50d desc")
     now = min(valid_from(last) + timedelta(hours=12), datetime.now(UTC))
-    live = online(feature_store(settings), catalog(), ENGAGEMENT, keys, as_of=now)
-    names = [value.feature for value in live[keys[0]]]
-    values = {key: {value.feature: value.value for value in live[key]} for key in keys}
-    _print_vectors(console, f"Online through Feast, {ENGAGEMENT}, as of {now:%Y-%m-%d %H:%M} UTC", names, values)
+    _print_online(console, settings, ENGAGEMENT, keys, now)
+
+
+def _print_online(
+    console: Console, settings: Settings, service: str, keys: Sequence[str], now: datetime
+) -> dict[str, dict[str, Any]]:
+    """What a model reads; key -> feature -> value."""
+    with FeatureClient(service, settings) as client:
+        values = dict(zip(keys, client.get(keys, now).dicts(), strict=True))
+    _print_vectors(console, f"Online, {service}, as of {now:%Y-%m-%d %H:%M} UTC", list(values[keys[0]]), values)
+    return values
 
 
 def _first_three(settings: Settings, table: str, day: date, order: str) -> list[str]:

@@ -30,6 +30,7 @@ from content_signals.lake.receipts import Receipt, append_receipt
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage
 from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.takedown import mark_taken_down, view_of
 from content_signals.pipeline.told import found_again
 from content_signals.quality.verdict import verdict_of
 
@@ -124,8 +125,7 @@ class Publication:
     @cached_property
     def view(self) -> View:
         """The view in the store."""
-        url = self.context.settings.online_store.get_secret_value()
-        return View(url, self.store.project, self.table.table, self.table.keys[0], self.table.values)
+        return view_of(self.context, self.table)
 
     @cached_property
     def now(self) -> DataFrame:
@@ -150,6 +150,8 @@ class Publication:
         if reason:
             self._through_feast(reason)
         else:
+            if full or not served.promoted:
+                mark_taken_down(self.context, self.table)
             self.sent = send(self.view, self._difference(served, full=full))
             self._check(name)
         counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from content_signals.errors import NotLanded
-from content_signals.features.client import online
-from content_signals.features.store import feature_store, online_client
+from content_signals.features.store import online_client
 from content_signals.local import services
 from content_signals.pipeline.publish import publish
 from tests.faults.conftest import context_in, next_day
 from tests.faults.faults import FAULTS, FEW
 from tests.faults.good_days import DAY, EARLIER, KEYS, TITLE, good_rows
 from tests.faults.meeting import QUARANTINED, STOPPED, meet
+from tests.online import online
 
 pytestmark = pytest.mark.slow
 
@@ -49,8 +49,8 @@ def serving(platform, spark, good_lake):
 
 def served(context, keys) -> dict[str, dict[str, object]]:
     moment = datetime(DAY.year, DAY.month, DAY.day, 12, tzinfo=UTC) + timedelta(days=1)
-    found = online(feature_store(context.settings), context.catalog, "track_title", keys, moment)
-    return {key: {value.feature.split(":")[1]: value.value for value in found[key]} for key in keys}
+    found = online(context.settings, "track_title", keys, moment)
+    return {key: {name.split(":")[1]: value.value for name, value in found[key].items()} for key in keys}
 
 
 def said_by(day: date, keys) -> dict[str, dict[str, object]]:

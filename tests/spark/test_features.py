@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from content_signals import cli
 from content_signals.errors import NotLanded, Temporary, UnknownName, UsageError
-from content_signals.features.client import offline, online
+from content_signals.features.offline import offline
 from content_signals.features.store import feast_environment, feature_store, online_client
 from content_signals.lake.layout import Lake, start_run
 from content_signals.local import services
@@ -25,6 +25,7 @@ from content_signals.pipeline.ingest import ingest
 from content_signals.pipeline.publish import publish
 from content_signals.settings import PROJECT
 from tests.landing import held, write_catalogue, write_positions
+from tests.online import online
 from tests.settings import settings_in
 from tests.spark.test_pipeline import build
 
@@ -90,21 +91,18 @@ def rows_of(context, day: date) -> dict[str, dict]:
 
 
 def test_what_is_served_is_what_the_table_says(published):
-    store = feature_store(published.settings)
     rows = rows_of(published, DAYS[1])
-    served = online(store, published.catalog, "track_popularity", list(rows), noon_after(DAYS[1]))
+    served = online(published.settings, "track_popularity", list(rows), noon_after(DAYS[1]))
     table = published.catalog.table(POPULARITY)
     for key, row in rows.items():
-        assert [v.feature for v in served[key]] == [f"{POPULARITY}:{name}" for name in table.values]
-        assert {v.feature.split(":")[1]: v.value for v in served[key]} == {name: row[name] for name in table.values}
-        assert {v.status for v in served[key]} == {"fresh"}
+        assert {name: v.value for name, v in served[key].items()} == {f"{POPULARITY}:{n}": row[n] for n in table.values}
+        assert list(served[key]) == [f"{POPULARITY}:{name}" for name in table.values]
+        assert {v.status for v in served[key].values()} == {"present"}
 
 
 def test_a_models_service_spans_families_with_pinned_versions(published):
-    served = online(
-        feature_store(published.settings), published.catalog, "playlist_ranker_v1", ["a"], noon_after(DAYS[1])
-    )
-    values = {value.feature: value.value for value in served["a"]}
+    served = online(published.settings, "playlist_ranker_v1", ["a"], noon_after(DAYS[1]))
+    values = {name: value.value for name, value in served["a"].items()}
     assert values["track_title_v1:is_live"] is True
     assert values["track_title_v1:duration_ms"] == 190_000
     assert values[f"{POPULARITY}:playlists_count"] == 2
@@ -113,29 +111,27 @@ def test_a_models_service_spans_families_with_pinned_versions(published):
 @pytest.mark.parametrize(
     ("moment", "status"),
     [
-        (noon_after(DAYS[1]), "fresh"),
+        (noon_after(DAYS[1]), "present"),
         # Valid from midnight; the next day's value is due 24 hours later, and late 30 hours after that.
-        (datetime(2020, 3, 3, tzinfo=UTC) + timedelta(hours=54), "fresh"),
+        (datetime(2020, 3, 3, tzinfo=UTC) + timedelta(hours=54), "present"),
         (datetime(2020, 3, 3, tzinfo=UTC) + timedelta(hours=54, seconds=1), "stale"),
         (datetime(2020, 3, 2, 23, tzinfo=UTC), "stale"),
     ],
 )
 def test_a_value_is_judged_at_the_moment_asked_for(published, moment, status):
-    served = online(feature_store(published.settings), published.catalog, "track_popularity", ["a"], moment)
-    assert {value.status for value in served["a"]} == {status}
-    assert status == "fresh" or {value.value for value in served["a"]} == {None}
+    served = online(published.settings, "track_popularity", ["a"], moment)
+    assert {value.status for value in served["a"].values()} == {status}
+    assert status == "present" or {value.value for value in served["a"].values()} == {None}
 
 
 def test_an_unknown_key_is_missing(published):
-    served = online(
-        feature_store(published.settings), published.catalog, "track_popularity", ["?"], noon_after(DAYS[1])
-    )
-    assert {(value.status, value.value) for value in served["?"]} == {("missing", None)}
+    served = online(published.settings, "track_popularity", ["?"], noon_after(DAYS[1]))
+    assert {(value.status, value.value) for value in served["?"].values()} == {("missing", None)}
 
 
 def test_an_unknown_service_is_answered_with_the_nearest(published):
     with pytest.raises(UnknownName, match="unknown feature service") as error:
-        online(feature_store(published.settings), published.catalog, "track_popularty", ["a"], noon_after(DAYS[1]))
+        online(published.settings, "track_popularty", ["a"], noon_after(DAYS[1]))
     assert "track_popularity" in error.value.nearest
 
 
@@ -159,8 +155,8 @@ def test_a_correction_with_the_same_event_time_lands(published, spark):
         ingest(again, spark, again.catalog.source("playlist_positions"), [DAYS[1]])
         build(again, spark, [DAYS[1]])
         assert publish(again, spark, table, [DAYS[1]]).rows_out == 2  # d and a changed places
-        served = online(feature_store(again.settings), again.catalog, "track_popularity", ["d"], noon_after(DAYS[1]))
-        assert {v.feature.split(":")[1]: v.value for v in served["d"]}["best_position"] == 1
+        served = online(again.settings, "track_popularity", ["d"], noon_after(DAYS[1]))
+        assert served["d"][f"{POPULARITY}:best_position"].value == 1
     finally:
         write_positions(landing, DAYS[1], held(DAYS[1], STORY[1]))
         back = replace(published, run=start_run())
@@ -188,7 +184,11 @@ def test_the_command_reads_values_their_status_and_since_when(published, get):
     for name, row in zip(names, found, strict=True):
         assert list(row) == ["feature", "a", "?", "x"]
         for key in ("a", "x"):
-            assert row[key] == {"value": rows[key][name], "status": "fresh", "valid_from": "2020-03-03T00:00:00+00:00"}
+            assert row[key] == {
+                "value": rows[key][name],
+                "status": "present",
+                "valid_from": "2020-03-03T00:00:00+00:00",
+            }
             assert type(row[key]["value"]) is type(rows[key][name])
         assert row["?"] == {"value": None, "status": "missing", "valid_from": None}
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,18 +16,21 @@ import pytest
 from deltalake import DeltaTable
 
 from content_signals.catalog import catalog
-from content_signals.errors import Temporary
+from content_signals.errors import NotLanded, Temporary, UnknownName, UsageError
 from content_signals.features import encode
+from content_signals.features.offline import offline
 from content_signals.features.online import View, Writer
 from content_signals.features.served import Marker, Promoted
-from content_signals.features.store import online_client
+from content_signals.features.store import feature_store, online_client
 from content_signals.lake.layout import Lake, start_run
 from content_signals.lake.receipts import receipts_of
 from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.takedowns import taken_down
 from content_signals.local import services
 from content_signals.pipeline import publish as step
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.publish import publish
+from content_signals.pipeline.takedown import give_back, take_down
 from tests.faults.good_days import FIRST, TITLE, good_rows
 from tests.lake import promoted
 from tests.settings import settings_in
@@ -328,3 +332,50 @@ def test_what_feast_alone_can_write_goes_through_feast(platform, days, send, mon
     assert send()["written"] == KEYS
     assert any("through Feast's own API, slower: Feast is" in line for line in platform.said)
     assert served(platform) == said_by(platform, days.rows[DAYS[0]])
+
+
+REASON = "the label asked for it"
+
+
+def test_what_is_taken_down_is_gone_and_stays_gone(platform, days, send):
+    days.build(DAYS[0], ALL)
+    send()
+    take_down(platform, "track", ALL[0], REASON, "legal")
+    assert served(platform) == said_by(platform, {k: v for k, v in days.rows[DAYS[0]].items() if k != ALL[0]})
+    days.build(DAYS[1], ALL)
+    assert send()["tombstoned"] == 1  # newer values do not bring it back
+    assert served(platform)[ALL[0]] is None
+    online_client(platform.settings).flushall()
+    assert send()["tombstoned"] == 1  # nor does a store that knows nothing
+    assert served(platform)[ALL[0]] is None
+
+
+def test_what_is_taken_down_cannot_be_read_offline(platform, days, send, spark):
+    days.build(DAYS[0], ALL)
+    send()
+    moment = datetime(DAYS[0].year, DAYS[0].month, DAYS[0].day + 1, 12, tzinfo=UTC)
+    read = partial(offline, feature_store(platform.settings), "track_title", ALL[:2], moment)
+    assert all(read()[key][f"{TITLE}:title_length_chars"] is not None for key in ALL[:2])
+    take_down(platform, "track", ALL[0], REASON, "legal")
+    assert set(read()[ALL[0]].values()) == {None}
+    assert read()[ALL[1]][f"{TITLE}:title_length_chars"] is not None
+    give_back(replace(platform, run=start_run()), "track", ALL[0], REASON, "legal")
+    assert read()[ALL[0]][f"{TITLE}:title_length_chars"] is not None
+
+
+def test_what_is_given_back_is_served_again(platform, days, send):
+    days.build(DAYS[0], ALL)
+    send()
+    take_down(platform, "track", ALL[0], REASON, "legal")
+    give_back(replace(platform, run=start_run()), "track", ALL[0], REASON, "legal")
+    assert served(platform) == said_by(platform, days.rows[DAYS[0]])
+    with pytest.raises(NotLanded, match="is not taken down"):
+        give_back(replace(platform, run=start_run()), "track", ALL[0], REASON, "legal")
+
+
+def test_a_takedown_names_something_known_and_a_reason(platform):
+    with pytest.raises(UnknownName, match="unknown entity 'trak'"):
+        take_down(platform, "trak", ALL[0], REASON, "legal")
+    with pytest.raises(UsageError, match="at least 10 characters"):
+        take_down(platform, "track", ALL[0], "why not", "legal")
+    assert taken_down(platform.lake, "track") == {}

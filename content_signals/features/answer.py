@@ -1,0 +1,171 @@
+"""What a model gets: columns of values, and of each whether it can be used and how old it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from content_signals.errors import UnknownName
+from content_signals.features.decode import Column, aware, moment, values_of
+from content_signals.features.service_plan import ServicePlan, ViewPlan
+
+Rows = Mapping[str, Sequence[Sequence[bytes | None]]]  # join key -> a reply of the store a key
+
+
+class Status(StrEnum):
+    """Of the values of one key in one view.
+
+    `present` may still be null: the row has none. `stale`: older than the view's time to live, or not valid yet. A key
+    without a row is `missing`, and so is one that has left the table. `last known`: the store did not answer, and this
+    is what it said last; `unavailable`: it did not answer, and never has for this key.
+    """
+
+    PRESENT = "present"
+    STALE = "stale"
+    MISSING = "missing"
+    TAKEN_DOWN = "taken down"
+    LAST_KNOWN = "last known"
+    UNAVAILABLE = "unavailable"
+
+
+_NOT_THERE = {b"g": Status.MISSING, b"t": Status.TAKEN_DOWN}  # by the state in a row's version
+
+
+@dataclass(frozen=True)
+class ViewState:
+    """Of one view, key by key.
+
+    Attributes:
+        status: a `Status` each.
+        event_ts: microseconds since 1970 at which the row became valid; -1 where there is no row.
+    """
+
+    status: npt.NDArray[Any]
+    event_ts: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One feature of one key."""
+
+    value: Any
+    status: Status
+    valid_from: datetime | None
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of some keys, in the order they were asked for.
+
+    Attributes:
+        keys: join key -> the keys.
+        columns: full name, view:feature -> its values; none where the status says that they cannot be used.
+        states: view -> status and age of its values.
+        as_of: microseconds since 1970 at which freshness was judged.
+    """
+
+    keys: Mapping[str, Sequence[str]]
+    columns: Mapping[str, Column]
+    states: Mapping[str, ViewState]
+    as_of: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Full names of the features."""
+        return tuple(self.columns)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.keys.values())))
+
+    def __getitem__(self, feature: str) -> np.ma.MaskedArray[Any, Any]:
+        """A feature's values, by its full name or by its own where only one view has it."""
+        return self.columns[self._full(feature)].numpy()
+
+    def status(self, feature: str) -> npt.NDArray[Any]:
+        """A `Status` a key."""
+        return self.states[self._view(feature)].status
+
+    def age(self, feature: str) -> npt.NDArray[np.float64]:
+        """Seconds since the values became valid, a key each; NaN where there is no row."""
+        found = self.states[self._view(feature)].event_ts
+        return np.where(found < 0, np.nan, (self.as_of - found) / 1e6)
+
+    def numpy(self) -> dict[str, np.ma.MaskedArray[Any, Any]]:
+        """Every feature as a masked array: types are exact, nulls are masked."""
+        return {name: column.numpy() for name, column in self.columns.items()}
+
+    def arrow(self) -> pa.Table:
+        """Keys and features, types exact, with nulls."""
+        keys = {name: pa.array(values, pa.string()) for name, values in self.keys.items()}
+        return pa.table(keys | {name: column.arrow() for name, column in self.columns.items()})
+
+    def pandas(self) -> Any:
+        """Keys and features in a pandas frame of nullable types: a whole number beside a null stays one."""
+        import pandas as pd
+
+        return self.arrow().to_pandas(types_mapper=pd.ArrowDtype)
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """One dictionary a key: its features' values."""
+        columns = [column.python() for column in self.columns.values()]
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def cells(self) -> list[dict[str, Value]]:
+        """One dictionary a key: value, status and moment of each feature."""
+        found: list[dict[str, Value]] = [{} for _ in range(len(self))]
+        for name, column in self.columns.items():
+            state = self.states[name.split(":")[0]]
+            for row, value, status, since in zip(found, column.python(), state.status, state.event_ts, strict=True):
+                row[name] = Value(value, status, None if since < 0 else aware(int(since)))
+        return found
+
+    def _full(self, feature: str) -> str:
+        if feature in self.columns:
+            return feature
+        found = [name for name in self.columns if name.split(":")[1] == feature]
+        if len(found) != 1:
+            raise UnknownName("feature", feature, found or self.columns)
+        return found[0]
+
+    def _view(self, feature: str) -> str:
+        return feature if feature in self.states else self._full(feature).split(":")[0]
+
+
+def read_replies(
+    plan: ServicePlan, keys: Mapping[str, Sequence[str]], rows: Rows, as_of: int, *, keep_stale: bool
+) -> Features:
+    """What the store's replies say: a row that is stale, gone or taken down has no values."""
+    columns, states = {}, {}
+    for view, first in plan.places:
+        replies = rows[view.join_key]
+        state = states[view.name] = _state(view, replies, first, as_of)
+        usable = state.status == Status.PRESENT
+        if keep_stale:
+            usable |= state.status == Status.STALE
+        all_usable = bool(usable.all())
+        for place, (name, kind) in enumerate(zip(view.names, view.kinds, strict=True), first + 2):
+            found = values_of(kind, [reply[place] for reply in replies])
+            columns[name] = found if all_usable else replace(found, valid=found.valid & usable)
+    return Features(keys, columns, states, as_of)
+
+
+def _state(view: ViewPlan, replies: Sequence[Sequence[bytes | None]], first: int, as_of: int) -> ViewState:
+    """Status and event time of each key, by the time and version fields at `first` of each reply."""
+    moments = [-1 if reply[first] is None else moment(reply[first] or b"") for reply in replies]
+    oldest = -(1 << 62) if view.ttl is None else as_of - view.ttl
+    status = np.empty(len(replies), object)
+    status[:] = [
+        Status.MISSING
+        if since < 0
+        else _NOT_THERE.get((reply[first + 1] or b"v")[:1])
+        or (Status.PRESENT if oldest <= since <= as_of else Status.STALE)
+        for since, reply in zip(moments, replies, strict=True)
+    ]
+    return ViewState(status, np.array(moments, np.int64))

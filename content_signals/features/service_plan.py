@@ -1,0 +1,133 @@
+"""A feature service as a reader needs it: which fields of which hashes, and how long their values are good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from content_signals.errors import UnknownName
+from content_signals.features import encode
+from content_signals.features.online import View
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+FOREVER = timedelta(0)  # Feast's way to say so
+
+
+@dataclass(frozen=True)
+class ViewPlan:
+    """What a service takes from one view.
+
+    Attributes:
+        kinds: number of the feast.types.ValueType of each feature.
+        ttl: how long a value is good after its event time, in microseconds; None: for ever.
+    """
+
+    name: str
+    join_key: str
+    features: tuple[str, ...]
+    kinds: tuple[int, ...]
+    ttl: int | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features' full names, view:feature."""
+        return tuple(f"{self.name}:{feature}" for feature in self.features)
+
+    @property
+    def fields(self) -> list[bytes]:
+        """What to ask a hash for: time, version, features."""
+        own = [encode.time_field(self.name), View("", "", self.name, self.join_key, ()).version_field]
+        return [*own, *(encode.field_name(self.name, feature) for feature in self.features)]
+
+
+@dataclass(frozen=True)
+class ServicePlan:
+    """The views of a service, in its order: two plans are equal if they read the same."""
+
+    service: str
+    views: tuple[ViewPlan, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Full names of all features."""
+        return tuple(name for view in self.views for name in view.names)
+
+    @property
+    def join_keys(self) -> tuple[str, ...]:
+        """Columns that name the things asked about, each once."""
+        return tuple(dict.fromkeys(view.join_key for view in self.views))
+
+    @cached_property
+    def places(self) -> tuple[tuple[ViewPlan, int], ...]:
+        """Each view, and where its fields begin in the reply of its entity's hash."""
+        found, ends = [], dict.fromkeys(self.join_keys, 0)
+        for view in self.views:
+            found.append((view, ends[view.join_key]))
+            ends[view.join_key] += len(view.fields)
+        return tuple(found)
+
+    @cached_property
+    def width(self) -> int:
+        """Fields of the longest reply."""
+        return max(first + len(view.fields) for view, first in self.places)
+
+    @cached_property
+    def commands(self) -> dict[str, tuple[bytes, bytes, bytes]]:
+        """Join key -> what an HMGET of its hashes has before the hash's name, what that begins with, and the rest."""
+        found = {}
+        for join_key in self.join_keys:
+            fields = [field for view in self.views if view.join_key == join_key for field in view.fields]
+            head = b"*%d\r\n$5\r\nHMGET\r\n" % (2 + len(fields))
+            tail = b"\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(field), field) for field in fields)
+            found[join_key] = (head, encode.string_key_prefix(join_key), tail)
+        return found
+
+    def only(self, features: tuple[str, ...]) -> ServicePlan:
+        """The same for some of its features, by full names or by names of one view alone.
+
+        Raises:
+            UnknownName: for a feature the service does not have.
+        """
+        wanted = {self._full(feature) for feature in features}
+        views = []
+        for view in self.views:
+            chosen = [
+                (f, k) for f, k, name in zip(view.features, view.kinds, view.names, strict=True) if name in wanted
+            ]
+            if chosen:
+                names, kinds = zip(*chosen, strict=True)
+                views.append(ViewPlan(view.name, view.join_key, names, kinds, view.ttl))
+        return ServicePlan(self.service, tuple(views))
+
+    def _full(self, feature: str) -> str:
+        found = [name for name in self.names if feature in (name, name.split(":")[1])]
+        if len(found) != 1:
+            raise UnknownName(f"feature of service {self.service}", feature, found or self.names)
+        return found[0]
+
+
+def service_plan(store: FeatureStore, service: str) -> ServicePlan:
+    """A service as it is registered now; the registry is asked, not its cache.
+
+    Raises:
+        UnknownName: for a service that is not registered.
+    """
+    from feast.errors import FeatureServiceNotFoundException
+
+    try:
+        found = store.registry.get_feature_service(service, store.project)
+    except FeatureServiceNotFoundException:
+        known = [known.name for known in store.list_feature_services()]
+        raise UnknownName("feature service", service, known) from None
+    views = []
+    for projection in found.feature_view_projections:
+        view = store.registry.get_feature_view(projection.name, store.project)
+        names = tuple(feature.name for feature in projection.features)
+        kinds = tuple(feature.dtype.to_value_type().value for feature in projection.features)
+        ttl = None if view.ttl in (None, FOREVER) else view.ttl // timedelta(microseconds=1)
+        views.append(ViewPlan(view.name, view.entity_columns[0].name, names, kinds, ttl))
+    return ServicePlan(service, tuple(views))

@@ -1,0 +1,116 @@
+"""Content taken down: its signals cannot be read any more, online or offline, from now on; and given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, Table
+from content_signals.errors import NotLanded, UnknownName, UsageError
+from content_signals.features.online import Mode, View, Writer
+from content_signals.features.store import PROJECT_NAME, online_client, store_answers
+from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.takedowns import GIVEN_BACK, TAKEN_DOWN, Takedown, add_takedown, taken_down
+from content_signals.pipeline.context import Context
+
+LEAST_REASON = 10
+
+
+def take_down(context: Context, entity: str, key: str, reason: str, who: str) -> list[str]:
+    """Take a key down, in the lake's list first: what is published later leaves it out. The views it was taken from.
+
+    Raises:
+        UsageError: an entity nobody serves, or no reason.
+        Temporary: the lake or the online store does not answer; run it again.
+    """
+    tables = _tables(context, entity)
+    entry = Takedown(_key(key), TAKEN_DOWN, _reason(reason), who, context.run.now)
+    add_takedown(context.lake, entity, entry)
+    _mark(context, tables, [key], "take", context.run.now)
+    return [table.table for table in tables]
+
+
+def give_back(context: Context, entity: str, key: str, reason: str, who: str) -> list[str]:
+    """Undo a takedown: the key is served again, with the rows that the newest promoted days have for it.
+
+    Raises:
+        NotLanded: the key is not taken down.
+    """
+    tables = _tables(context, entity)
+    if key not in taken_down(context.lake, entity):
+        raise NotLanded(f"{entity} {key!r} is not taken down", next_step="nothing: it is served if it has a row")
+    add_takedown(context.lake, entity, Takedown(key, GIVEN_BACK, _reason(reason), who, context.run.now))
+    _mark(context, tables, [key], "give", context.run.now)
+    for table in tables:
+        _publish_row(context, table, key)
+    return [table.table for table in tables]
+
+
+def mark_taken_down(context: Context, table: Table) -> int:
+    """Mark all that is taken down in the online store, which knows of none of it where a view is new or was emptied."""
+    assert table.entity is not None  # a served table has one
+    keys = list(taken_down(context.lake, table.entity.name))
+    if keys:
+        _mark(context, [table], keys, "take", context.run.now)
+    return len(keys)
+
+
+def _mark(context: Context, tables: Iterable[Table], keys: Sequence[str], mode: Mode, at: datetime) -> None:
+    moment = pa.array([at] * len(keys), pa.timestamp("us", "UTC"))
+    with store_answers():
+        online_client(context.settings).close()
+        for table in tables:
+            view = view_of(context, table)
+            columns: dict[str, Any] = {
+                view.join_key: pa.array(keys, pa.string()),
+                EVENT_TS: moment,
+                COMPUTED_AT: moment,
+            }
+            with Writer(view) as writer:
+                writer.write(pa.record_batch(columns), mode)
+
+
+def _publish_row(context: Context, table: Table, key: str) -> None:
+    """The key's row of the newest promoted day, if it has one, to the online store."""
+    snapshot = Snapshot(context.lake.of(table))
+    if not snapshot.delta or not snapshot.days:
+        return
+    data = snapshot.delta.to_pyarrow_dataset(file_pruning_predicate=[(DAY, "=", str(snapshot.days[-1]))])
+    wanted = [table.keys[0], *table.values, EVENT_TS, COMPUTED_AT]
+    rows = data.to_table(columns=wanted, filter=(ds.field(DAY) == snapshot.days[-1]) & (ds.field(table.keys[0]) == key))
+    with store_answers(), Writer(view_of(context, table)) as writer:
+        for batch in rows.to_batches():
+            writer.write(batch)
+
+
+def view_of(context: Context, table: Table) -> View:
+    """A table's view in the online store of the settings."""
+    url = context.settings.online_store.get_secret_value()
+    return View(url, PROJECT_NAME, table.table, table.keys[0], table.values)
+
+
+def _tables(context: Context, entity: str) -> list[Table]:
+    served = [t for t in context.catalog.tables if t.serve and t.entity]
+    names = {t.entity.name for t in served if t.entity}
+    if entity not in names:
+        raise UnknownName("entity", entity, names)
+    return [t for t in served if t.entity and t.entity.name == entity]
+
+
+def _key(key: str) -> str:
+    if not key.strip():
+        raise UsageError("no key given", next_step="content-signals features takedown ENTITY KEY --reason …")
+    return key
+
+
+def _reason(reason: str) -> str:
+    if len(reason.strip()) < LEAST_REASON:
+        raise UsageError(
+            f"a takedown has a reason of at least {LEAST_REASON} characters, not {reason.strip()!r}",
+            next_step='--reason "who asked for it, and why"',
+        )
+    return reason.strip()
