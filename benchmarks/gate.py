@@ -62,12 +62,12 @@ def stage_day(context: Context, spark: SparkSession, table: Table, rows: int, *,
 
 
 def _column(name: str, *, broken: bool) -> str:
-    """Windows grow with their days, so that every rule about pairs holds."""
+    """Windows grow with their days and ratios fit them, so that every rule of the suite holds."""
     signal, days = name.rsplit("_", 1)[0], int(name.rsplit("_", 1)[1].removesuffix("d"))
     if signal == "skip_ratio":
-        return f"CAST(i % 7 AS DOUBLE) / 10 AS {name}"
+        return f"CASE WHEN i % 90 > 0 THEN {FACTORS['skips']} / ({FACTORS['skips']} + {FACTORS['plays']}) END AS {name}"
     if signal == "plays_decayed":
-        return f"CAST(i % 90 * {days} AS DOUBLE) AS {name}"
+        return f"CAST(i % 90 * {28 * FACTORS['plays']} AS DOUBLE) * 0.9 AS {name}"
     value = f"i % 90 * {days * FACTORS[signal]}"
     if broken and name == "plays_1d":
         value = f"CASE WHEN i % 1000 = 0 THEN -1 ELSE {value} END"
@@ -113,7 +113,9 @@ def main() -> None:
             kind = "a thousandth of it broken" if broken else "as it is"
             for _ in range(asked.runs):
                 judge = Judge(Context(settings, context.lake, context.catalog, start_run(), print), spark, table)
-                verdict = timed(steps.setdefault(f"judge, {kind}", []), partial(judge.judge, stage))
+                taken = steps.setdefault(f"judge, {kind}", [])
+                verdict = timed(taken, partial(judge.judge, stage))
+                print(f"judged, {kind}: {taken[-1]:.1f} s", flush=True)
             verdict.write(context.lake.of(table))
             print(f"{kind}: {verdict.outcome}, {verdict.quarantined:,} rows set aside, {len(stage.files)} files")
             timed(steps.setdefault(f"promote, {kind}", []), partial(promote_judged, context, table, stage))

@@ -1,17 +1,17 @@
 """Publish TABLE to the online store, a day at a time.
 
-Started when a day of TABLE is promoted, or when a rebuild has replaced some. `publish` sends the day's rows to the
-online store, where the newest event time wins, reads every key back, and writes `receipt.json` beside the run's files
-in `<lake>/_runs/TABLE/<day>/`. A day older than the one served is left alone.
+Started when a day of TABLE is promoted, or when a rebuild has replaced some. `publish` brings the online store to the
+newest promoted day, whichever day the run is about: it sends what differs from what the store says it holds, takes keys
+that left away, reads a sample back through Feast, and writes a receipt to `<lake>/receipts/TABLE`.
 
 ### When it is red
 Models go on reading the values published before; a client sees from the event timestamp how old they are.
 
-* **exit code 75**: the online store or the registry does not answer; retried already. Start it (`make up` on one
-  machine), then clear the task.
+* **exit code 75**: the online store or the registry does not answer, or rows do not read back as written; retried
+  already. Start what is down (`make up` on one machine), then clear the task: it sends what is missing.
 * **exit code 66**: the day is not promoted. See `build_TABLE`.
-* **green, but `not_taken` in its report**: so many keys of a corrected day go on serving their earlier values: Feast's
-  Redis store takes no row whose event time it has already.
+* **green, but `stale` in its report**: so many rows were not written because the store has newer ones, of another
+  publication that ran beside this one.
 * **exit code 64**: the call is wrong, most often the day. Trigger it again with a proper day.
 * **exit code 1**: a crash; retried already. Read the log, mend the cause, clear the task.
 
@@ -21,7 +21,7 @@ Models go on reading the values published before; a client sees from the event t
 
 ```
 source .venv/jobs/bin/activate
-python jobs/publish_features.py --table TABLE --day 2020-03-01
+spark-submit --properties-file conf/spark.conf jobs/publish_features.py --table TABLE --day 2020-03-01
 content-signals features get FAMILY --keys …
 ```
 """
@@ -53,7 +53,7 @@ def publish_dag(table: Table, page: str, paths: JobPaths) -> None:
         schedule=PartitionedAssetTimetable(assets=publish_asset(table.table)),
         # Nothing here starts by the clock, and what is announced to a paused DAG is lost.
         is_paused_upon_creation=False,
-        # One writer a table: two days published at once would race for the same keys.
+        # Two at once would both end right, newest wins; they would only send the same rows.
         max_active_runs=1,
         params={"day": day_field()},
     ):

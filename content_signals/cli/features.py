@@ -44,6 +44,25 @@ def get(
     show.rows(service, rows if json else values_only(rows), json)
 
 
+@app.command()
+def explain(
+    entity: Entity,
+    key: Key,
+    feature: Annotated[str, typer.Argument(help="view:feature, or a name that one view alone has.")],
+    at: Annotated[str | None, typer.Option("--at", help="As of this moment (ISO 8601, UTC); default: now.")] = None,
+    json: Json = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Why a feature has the value it has: day, run, inputs, files, verdict, when published; what was served before."""
+    from content_signals.inspection import show
+    from content_signals.inspection.explanation import as_rows
+    from content_signals.inspection.explanation import explain as told_of
+
+    context = context_of(settings)
+    told = told_of(context, entity, key, feature, _moment(at) if at else context.run.now)
+    show.record(told if json else as_rows(told), json)
+
+
 @features_app.command()
 def takedown(
     entity: Entity, key: Key, reason: Reason, by: By = None, json: Json = False, settings: SettingsFile = None

@@ -27,7 +27,7 @@ def take_down(context: Context, entity: str, key: str, reason: str, who: str) ->
         UsageError: an entity nobody serves, or no reason.
         Temporary: the lake or the online store does not answer; run it again.
     """
-    tables = _tables(context, entity)
+    tables = tables_of(context, entity)
     entry = Takedown(_key(key), TAKEN_DOWN, _reason(reason), who, context.run.now)
     add_takedown(context.lake, entity, entry)
     _mark(context, tables, [key], "take", context.run.now)
@@ -40,7 +40,7 @@ def give_back(context: Context, entity: str, key: str, reason: str, who: str) ->
     Raises:
         NotLanded: the key is not taken down.
     """
-    tables = _tables(context, entity)
+    tables = tables_of(context, entity)
     if key not in taken_down(context.lake, entity):
         raise NotLanded(f"{entity} {key!r} is not taken down", next_step="nothing: it is served if it has a row")
     add_takedown(context.lake, entity, Takedown(key, GIVEN_BACK, _reason(reason), who, context.run.now))
@@ -93,7 +93,12 @@ def view_of(context: Context, table: Table) -> View:
     return View(url, PROJECT_NAME, table.table, table.keys[0], table.values)
 
 
-def _tables(context: Context, entity: str) -> list[Table]:
+def tables_of(context: Context, entity: str) -> list[Table]:
+    """The served tables of an entity.
+
+    Raises:
+        UnknownName: an entity nobody serves.
+    """
     served = [t for t in context.catalog.tables if t.serve and t.entity]
     names = {t.entity.name for t in served if t.entity}
     if entity not in names:

@@ -91,7 +91,8 @@ def set_aside(
     _show(quarantine, Stage(quarantine.name, stage.day, run.run_id, run.fence, counted.rows, digest, files, schema))
     good = marked.where(~broken).where(F.col(FILE).isin(*counted.files)).select(*columns)
     below, folder = f"/without-{run.fence}", f"data/{stage.run_id}-{stage.fence}"  # no reader looks into it
-    _write(good, table, folder, day, keys, below)
+    moved = any(predicate.window for predicate in predicates.values())
+    _write(good, table, folder, day, keys, below, as_read=not moved)
     kept = [file for file in stage.files if file.path.rsplit("/", 1)[1] not in counted.files]
     return SetAside(
         rows=counted.rows,
@@ -121,10 +122,28 @@ def _show(quarantine: LakeTable, stage: Stage) -> None:
         promote(quarantine, stage, stage.files)
 
 
-def _write(rows: DataFrame, table: LakeTable, folder: str, day: date, keys: Sequence[str], below: str = "") -> None:
-    """Write rows of a day as files of a folder below the table's; days of one run are written one after the other."""
+def _write(
+    rows: DataFrame,
+    table: LakeTable,
+    folder: str,
+    day: date,
+    keys: Sequence[str],
+    below: str = "",
+    *,
+    as_read: bool = False,
+) -> None:
+    """Write rows of a day as files of a folder below the table's; days of one run are written one after the other.
+
+    Args:
+        as_read: the rows come as they lie in files, sorted, each file a range of the keys: they stay so, and sorting
+            them costs next to nothing.
+    """
     adaptive = rows.sparkSession.conf.get("spark.sql.adaptive.enabled") == "true"  # else Spark knows no such hint
-    few = rows.drop(DAY).hint("rebalance") if adaptive else rows.drop(DAY).coalesce(1)
+    few = rows.drop(DAY)
+    if not adaptive:
+        few = few.coalesce(1)
+    elif not as_read:
+        few = few.hint("rebalance")
     ordered = few.sortWithinPartitions(*keys)
     ordered.write.mode("overwrite").parquet(f"{table.path}/{folder}/{DAY}={day}{below}")
 

@@ -22,6 +22,8 @@ from content_signals.features.offline import offline
 from content_signals.features.online import View, Writer
 from content_signals.features.served import Marker, Promoted
 from content_signals.features.store import feature_store, online_client
+from content_signals.inspection import show
+from content_signals.inspection.explanation import as_rows, explain
 from content_signals.lake.layout import Lake, start_run
 from content_signals.lake.receipts import receipts_of
 from content_signals.lake.snapshot import Snapshot
@@ -379,3 +381,52 @@ def test_a_takedown_names_something_known_and_a_reason(platform):
     with pytest.raises(UsageError, match="at least 10 characters"):
         take_down(platform, "track", ALL[0], "why not", "legal")
     assert taken_down(platform.lake, "track") == {}
+
+
+def test_explain_tells_where_a_value_comes_from_and_what_it_was_before(platform, days, send, capsys):
+    feature = f"{TITLE}:duration_ms"
+    days.build(DAYS[0], ALL)
+    send()
+    before = datetime.now(UTC)
+    days.build(DAYS[1], ALL)
+    send()
+    days.build(DAYS[1], ALL, changed=ALL[1:])  # of the first track nothing changes
+    send()
+    told = explain(replace(platform, run=start_run()), "track", ALL[0], feature, datetime.now(UTC))
+    now, was = told["published"], told["before"]
+    value, old = (days.rows[day][ALL[0]]["duration_ms"] for day in DAYS[1::-1])
+    assert value != old
+    assert told["online now"] == {"value": value, "status": "present", "valid from": "2020-03-03T00:00:00+00:00"}
+    assert (now["value"], now["day"], now["known from"]) == (
+        value,
+        "2020-03-02",
+        days.rows[DAYS[1]][ALL[0]]["computed_at"].isoformat(),
+    )
+    assert (was["value"], was["day"], was["made by run"]) == (old, "2020-03-01", "run-00001")
+    assert f"{days.table.path}/{now['file'].removeprefix('/')}" in Snapshot(days.table).files([DAYS[1]])
+    then = explain(platform, "track", ALL[0], "duration_ms", before)
+    assert (then["published"]["value"], then["before"], "online now" in then) == (old, "nothing else", False)
+    show.record(as_rows(told), json=False)
+    assert "served before" in capsys.readouterr().out
+    with pytest.raises(NotLanded, match="nothing was published until 2020"):
+        explain(platform, "track", ALL[0], feature, datetime(2020, 1, 1, tzinfo=UTC))
+    with pytest.raises(UnknownName, match="unknown feature 'duration'"):
+        explain(platform, "track", ALL[0], "duration", before)
+
+
+def test_explain_of_what_is_gone_taken_down_or_not_kept(platform, days, send):
+    feature = f"{TITLE}:duration_ms"
+    days.build(DAYS[0], ALL)
+    send()
+    days.build(DAYS[1], ALL[1:])
+    send()
+    for path in Path(days.table.path).glob("data/run-00001-*/ds=*/*.parquet"):
+        path.unlink()
+    told = explain(replace(platform, run=start_run()), "track", ALL[0], feature, datetime.now(UTC))
+    assert told["online now"]["status"] == "missing: the key has left the table"
+    assert (told["published"]["value"], told["published"]["known from"]) == (None, None)
+    assert "not kept any more" in told["before"]["value"]
+    take_down(platform, "track", ALL[1], REASON, "legal")
+    told = explain(replace(platform, run=start_run()), "track", ALL[1], feature, datetime.now(UTC))
+    assert told["online now"]["status"] == "taken down"
+    assert told["taken down"]["reason"] == REASON

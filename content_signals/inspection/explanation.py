@@ -1,0 +1,170 @@
+"""Why a feature has the value it has: what was published, from what, how it was judged; and what was served before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, RUN_ID, Table
+from content_signals.errors import NotLanded, UnknownName
+from content_signals.features import encode
+from content_signals.features.decode import aware, moment, values_of
+from content_signals.features.online import View
+from content_signals.features.store import online_client, store_answers
+from content_signals.lake.receipts import Receipt, receipts_of
+from content_signals.lake.takedowns import TAKEN_DOWN, entries_of
+from content_signals.pipeline.context import Context
+from content_signals.pipeline.takedown import tables_of, view_of
+
+_STATES = {b"v": "present", b"g": "missing: the key has left the table", b"t": "taken down"}
+_NOT_KEPT = "not known: the files of this version are not kept any more"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What one publication served of the feature.
+
+    Attributes:
+        row: the key's row in the table then; None: it had none.
+        kept: whether the files of that version are still there.
+    """
+
+    receipt: Receipt
+    row: dict[str, Any] | None
+    kept: bool
+    file: str
+
+    def value(self, feature: str) -> Any:
+        """The feature's value."""
+        if not self.kept:
+            return _NOT_KEPT
+        return self.row[feature] if self.row else None
+
+
+def explain(context: Context, entity: str, key: str, feature: str, at: datetime) -> dict[str, Any]:
+    """What was served of a feature at a moment, why, and what was served before that was another value.
+
+    Raises:
+        UnknownName: an entity, or a feature of its tables, that there is not.
+        NotLanded: nothing was published by then.
+    """
+    table, name = _feature(tables_of(context, entity), feature)
+    receipts = [r for r in receipts_of(context.lake.receipts(table)) if r.published_at <= at]
+    if not receipts:
+        raise NotLanded(
+            f"{table.table}: nothing was published until {at:%Y-%m-%d %H:%M:%S} UTC",
+            next_step=f"publish_features --table {table.table} --day D",
+        )
+    found = _published(context, table, key, receipts)
+    current = next(found)
+    before = next((one for one in found if one.value(name) != current.value(name)), None)
+    told: dict[str, Any] = {"feature": f"{table.table}:{name}", entity: key, "at": at.isoformat(timespec="seconds")}
+    if at >= context.run.now:
+        told["online now"] = _online(view_of(context, table), context, key, name)
+    if entry := _taken_down(context, entity, key, at):
+        told["taken down"] = entry
+    return told | {"published": _told(current, name), "before": _told(before, name) if before else "nothing else"}
+
+
+def as_rows(told: Mapping[str, Any]) -> dict[str, Any]:
+    """An explanation as a person reads it: what was served and what was served before, side by side."""
+    served, before = told["published"], told["before"]
+    plain = {name: value for name, value in told.items() if name not in ("published", "before")}
+    was = before if isinstance(before, Mapping) else {}
+    rows = [{"what": n, "served": _short(v), "served before": _short(was.get(n))} for n, v in served.items()]
+    return plain | ({} if was else {"before": before}) | {"why": rows}
+
+
+def _short(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return "; ".join(f"{name}, {len(days)} days until {max(days)}" for name, days in value.items() if days)
+
+
+def _feature(tables: list[Table], feature: str) -> tuple[Table, str]:
+    """The table and the name of a feature, given as table:name or as a name that one table's live version has."""
+    names = {f"{table.table}:{name}": (table, name) for table in tables for name in table.values}
+    if feature in names:
+        return names[feature]
+    found = [full for full in names if full.split(":")[1] == feature]
+    if len(found) != 1:
+        raise UnknownName("feature", feature, found or names)
+    return names[found[0]]
+
+
+def _published(context: Context, table: Table, key: str, receipts: list[Receipt]) -> Iterator[Published]:
+    """What each publication served of the key, the newest first."""
+    for receipt in reversed(receipts):
+        try:
+            row, file = _row(context.lake.of(table).path, receipt, table.keys[0], key)
+        except (DeltaError, FileNotFoundError, OSError):
+            yield Published(receipt, None, False, "")
+        else:
+            yield Published(receipt, row, True, file)
+
+
+def _row(path: str, receipt: Receipt, key_column: str, key: str) -> tuple[dict[str, Any] | None, str]:
+    """The key's row of the published day, as the table was, and the file it lay in."""
+    delta = DeltaTable(path, version=receipt.version)
+    data: Any = delta.to_pyarrow_dataset(file_pruning_predicate=[(DAY, "=", str(receipt.day))])
+    wanted = (ds.field(DAY) == receipt.day) & (ds.field(key_column) == key)
+    for fragment in data.get_fragments(wanted):
+        rows = fragment.to_table(filter=wanted, schema=data.schema)
+        if rows.num_rows:
+            return rows.to_pylist()[0], str(fragment.path)
+    return None, ""
+
+
+def _told(published: Published, feature: str) -> dict[str, Any]:
+    receipt, row = published.receipt, published.row
+    return {
+        "value": published.value(feature),
+        "day": str(receipt.day),
+        "valid from": row[EVENT_TS].isoformat() if row else None,
+        "known from": row[COMPUTED_AT].isoformat() if row else None,
+        "made by run": row[RUN_ID] if row else receipt.run_id,
+        "file": published.file or None,
+        "table version": receipt.version,
+        "made from": {name: dict(days) for name, days in receipt.inputs.items()},
+        "verdict": receipt.verdict,
+        "published": receipt.published_at.isoformat(timespec="seconds"),
+        "published by": f"{receipt.who}, run {receipt.published_by}, through {receipt.engine}",
+    }
+
+
+def _online(view: View, context: Context, key: str, feature: str) -> dict[str, Any]:
+    """What the store has of the feature at this moment."""
+    [name] = encode.entity_keys(pa.array([key]), view.join_key, view.project).to_pylist()
+    with store_answers(), online_client(context.settings) as client:
+        fields = [view.time_field, view.version_field, encode.field_name(view.name, feature)]
+        since, version, cell = client.hmget(name, fields)
+    if since is None:
+        return {"status": "missing"}
+    kind = kinds_of(context, view)[feature]
+    return {
+        "value": values_of(kind, [cell]).python()[0],
+        "status": _STATES[(version or b"v")[:1]],
+        "valid from": aware(moment(since)).isoformat(),
+    }
+
+
+def kinds_of(context: Context, view: View) -> dict[str, int]:
+    """Feature -> number of its feast.types.ValueType, by the contract."""
+    numbers = {"string": 2, "int": 3, "bigint": 4, "double": 5, "boolean": 7, "timestamp": 8}
+    table = context.catalog.table(view.name)
+    return {name: numbers[kind] for name, kind in context.catalog.types(table).items() if name in table.values}
+
+
+def _taken_down(context: Context, entity: str, key: str, at: datetime) -> dict[str, str] | None:
+    entries = [entry for entry in entries_of(context.lake, entity) if entry.key == key and entry.at <= at]
+    if not entries or entries[-1].action != TAKEN_DOWN:
+        return None
+    last = entries[-1]
+    return {"reason": last.reason, "by": last.who, "at": last.at.isoformat(timespec="seconds")}
