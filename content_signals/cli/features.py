@@ -12,6 +12,7 @@ from content_signals.cli.common import Json, SettingsFile, app, context_of
 from content_signals.errors import UsageError
 
 Entity = Annotated[str, typer.Argument(help="What kind of thing, e.g. track.")]
+Family = Annotated[str, typer.Argument(help="The family, e.g. track_popularity.")]
 Key = Annotated[str, typer.Argument(help="Which one: its key.")]
 Reason = Annotated[str, typer.Option("--reason", help="Who asked for it, and why; kept with the entry.")]
 By = Annotated[str | None, typer.Option("--by", help="Who decided it; default: you.")]
@@ -61,6 +62,33 @@ def explain(
     context = context_of(settings)
     told = told_of(context, entity, key, feature, _moment(at) if at else context.run.now)
     show.record(told if json else as_rows(told), json)
+
+
+@features_app.command(name="flip")
+def flip_(
+    family: Family,
+    to: Annotated[int, typer.Option("--to", help="The version that shall be live.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the services.")],
+    by: By = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Have everybody who follows a family read another version of it, within a second."""
+    from content_signals.pipeline.flip import flip_family
+
+    flip_family(context_of(settings, say=True), family, to, reason, by or getpass.getuser())
+
+
+@features_app.command()
+def rollback(
+    family: Family,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the services.")],
+    by: By = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Undo the last flip of a family."""
+    from content_signals.pipeline.flip import flip_family
+
+    flip_family(context_of(settings, say=True), family, None, reason, by or getpass.getuser())
 
 
 @features_app.command()

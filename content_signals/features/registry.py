@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import content_signals.catalog as catalog_module
 from content_signals.errors import Temporary
+from content_signals.features.live import at_live, live_tables, tags_of_flip
 from content_signals.features.store import REPO, settings_in_environment
 from content_signals.lake.layout import Lake
 from content_signals.lake.takedowns import create_takedowns
 from content_signals.settings import Settings
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
+    from feast import FeatureService, FeatureStore
     from feast.diff.registry_diff import FeastObjectDiff
     from feast.repo_contents import RepoContents
 
@@ -50,10 +52,22 @@ def register(store: FeatureStore, settings: Settings) -> list[str]:
     contents = _contents(settings)
     for entity in contents.entities:  # sources leave out what these tables list
         create_takedowns(Lake(settings.lake), entity.name)
+    contents.feature_services[:] = _following(store, contents)
     difference, _, _ = store.plan(contents)
     if any(map(_is_new, difference.feast_object_diffs)):
         store.apply([*contents.entities, *contents.feature_views, *contents.feature_services])
     return sorted(service.name for service in contents.feature_services)
+
+
+def _following(store: FeatureStore, contents: RepoContents) -> list[FeatureService]:
+    """The services; those that follow live at the versions that are live in the registry: no definition moves them."""
+    views = {view.name: view for view in contents.feature_views}
+    registered = {service.name: service for service in store.list_feature_services()}
+    live = live_tables(registered.values(), catalog_module.catalog())
+    return [
+        at_live(service, views, live, tags_of_flip(registered.get(service.name)))
+        for service in contents.feature_services
+    ]
 
 
 def _contents(settings: Settings) -> RepoContents:

@@ -25,6 +25,7 @@ EXPECTED = {
     "ingest_sources",
     "rebuild_signals",
     "maintain_lake",
+    "release_features",
     *(f"build_{table.table}" for table in catalog().tables),
     *(f"approve_{table.table}" for table in catalog().tables),
     *(f"publish_{table}" for table in SERVED),

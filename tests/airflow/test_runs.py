@@ -82,6 +82,16 @@ def test_a_wrong_day_never_reaches_a_job(bag: Any, jobs: Any) -> None:
     assert jobs.calls() == []
 
 
+@pytest.mark.parametrize(("version", "asked"), [(2, "--to=2"), (None, "--rollback")])
+def test_a_release_says_which_version_why_and_who(bag: Any, jobs: Any, version: int | None, asked: str) -> None:
+    reason = "better; $(date) 'on' the golden set"
+    conf = {"family": "track_title", "version": version, "reason": reason}
+    run = bag.dags["release_features"].test(run_conf=conf)
+    assert str(run.state) == "success", states(run)
+    (call,) = jobs.calls()
+    assert call["words"][:4] == ["--family=track_title", asked, f"--reason={reason}", "--by=dag_test"]
+
+
 def test_rebuild_announces_only_what_it_has_rebuilt(bag: Any, jobs: Any) -> None:
     # The third day had not landed: it is not announced, the last day that was promoted is.
     rebuilt = {"playlist_changes_v1": {"last_day": "2020-03-02"}, "track_popularity_v1": {"last_day": "2020-03-02"}}

@@ -1,4 +1,4 @@
-"""An online store of its own for the tests that write to one."""
+"""An online store of its own for the tests that write to one: the embedded Valkey, or Debian's redis-server."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from content_signals.features.store import online_client
 from content_signals.local import services
+from tests.servers import redis_server
 from tests.settings import settings_in
+
+BOTH_STORES = pytest.mark.parametrize("store_settings", ["valkey", "redis-server"], indirect=True)
 
 
 @pytest.fixture(scope="session")
-def store_settings():
+def store_settings(request):
     with tempfile.TemporaryDirectory(prefix="cs-store-") as name:  # a socket's path must be short
         settings = settings_in(Path(name))
+        if getattr(request, "param", "valkey") == "redis-server":
+            with redis_server() as url:
+                yield settings.model_copy(update={"online_store": SecretStr(url)})
+            return
         services.up(settings, airflow=False, features=False, say=lambda _: None)
         yield settings
         services.down(settings, say=lambda _: None)

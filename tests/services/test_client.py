@@ -22,6 +22,7 @@ from content_signals.features.answer import Status
 from content_signals.features.client import FeatureClient
 from content_signals.features.online import View, Writer
 from content_signals.features.store import feast_connection
+from tests.services.conftest import BOTH_STORES
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -113,6 +114,7 @@ def write(store_settings):
     return run
 
 
+@BOTH_STORES
 def test_every_type_as_the_sdk_reads_it(feast, client, write):
     write()
     found = client().get(KEYS, NOW)
@@ -169,6 +171,7 @@ def test_age_is_since_the_row_became_valid(client, write):
     assert math.isnan(age[1])
 
 
+@BOTH_STORES
 def test_missing_gone_and_taken_down(client, write):
     write(keys=KEYS[:3])
     write(keys=KEYS[1:2], event_ts=MIDNIGHT + timedelta(hours=1), mode="gone")
@@ -239,6 +242,7 @@ def test_keys_that_do_not_fit(client):
         client().get(KEYS, datetime(2026, 3, 2))  # noqa: DTZ001
 
 
+@BOTH_STORES
 def test_asynchronously(client, write):
     write()
 

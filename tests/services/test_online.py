@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 from content_signals.features import encode, online, wire
 from content_signals.features.online import View, Writer
+from tests.services.conftest import BOTH_STORES
+
+pytestmark = BOTH_STORES
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 MOMENT = pa.timestamp("us", "UTC")
