@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
+from functools import cached_property
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import redis
-from redis.exceptions import NoScriptError
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS
 from content_signals.features import encode, wire
+from content_signals.features.decode import moment
 from content_signals.features.encode import Column
+from content_signals.features.lease import Ticket
 
+# put: values are written. gone, take: they are removed, and the times stay so that nothing older comes back; what was
+# taken yields to nothing but give, which removes every trace.
 Mode = Literal["put", "gone", "take", "give"]
+Outcome = Literal["written", "stale", "taken down"]
 
-SCRIPT = resources.files("content_signals.features").joinpath("newest.lua").read_bytes()
-DIGEST = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest().encode()
-OUTCOMES = {"w": "written", "s": "stale", "t": "taken_down"}
-
-_STATES: dict[Mode, str] = {"put": "v", "gone": "g", "take": "t", "give": "g"}
-_LATEST = 2**53  # microseconds, in the year 2255: the script counts in doubles
+_STATES: dict[Mode, bytes] = {"put": b"v", "gone": b"g", "take": b"t", "give": b"g"}
+_TAKEN = b"t"
+_TIMES = 17  # bytes of a version: the state, event time and computed_at in microseconds, most significant first
 _WAITS = (0.2, 1.0, 3.0)  # seconds before each further try at a store that does not answer
+_CHUNK = 200  # rows of a transaction: the store answers nobody else meanwhile
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,11 @@ class View:
 
     @property
     def version_field(self) -> bytes:
-        """Field of the version, ours: no feature's name begins with an underscore."""
+        """Field of the version, ours: no feature's name begins with an underscore.
+
+        It holds state, event time and computed_at, then the time field as it was written with it: where that has
+        changed since, plain Feast has written the row.
+        """
         return encode.field_name(self.name, "_version")
 
     @property
@@ -60,10 +67,16 @@ class View:
 
 
 class Writer:
-    """A connection that writes rows of one view."""
+    """A connection that writes rows of one view.
 
-    def __init__(self, view: View) -> None:
-        self._view = view
+    Args:
+        ticket: of a publication that holds the view's lease, so that nobody else writes it: rows are looked at, then
+            written, at the store's full speed. Without one each chunk is a transaction, which costs the store half as
+            much again: for few rows.
+    """
+
+    def __init__(self, view: View, ticket: Ticket | None = None) -> None:
+        self._view, self._ticket = view, ticket
         self._client: Any = redis.Redis.from_url(view.url, socket_connect_timeout=5, socket_timeout=60)
         self._connection: Any = None
 
@@ -74,54 +87,63 @@ class Writer:
         self._drop()
         self._client.close()
 
-    def write(self, batch: pa.RecordBatch, mode: Mode = "put") -> Counter[str]:
+    def write(self, batch: pa.RecordBatch, mode: Mode = "put") -> Counter[Outcome]:
         """Write the rows of a batch: how many met which outcome.
 
         Args:
-            batch: the join key, `event_ts`, `computed_at` and, for "put", the features; without a null key or time.
+            batch: the join key, `event_ts`, `computed_at` and, for "put", the features.
 
         Raises:
-            redis.RedisError: the store does not answer, or refuses. Some of the rows may be written; all of them may
-                be sent again.
+            ValueError: a key is null, or a time cannot be compared.
+            redis.RedisError: the store does not answer, or refuses; `LeaseLost`: another publication has the view. Some
+                of the rows may be written; all of them may be sent again.
         """
-        view = self._view
-        times = encode.times(batch.column(EVENT_TS))
-        columns = [versions(batch.column(EVENT_TS), batch.column(COMPUTED_AT), mode), times]
-        if mode == "put":
-            columns += [encode.values(batch.column(name)) for name in view.features]
-        keys = encode.entity_keys(batch.column(view.join_key), view.join_key, view.project)
-        options = [mode.encode(), view.time_field, view.version_field, b"%d" % len(view.features), *view.feature_fields]
-        rows = wire.bulk_strings(*columns)
-        packed, count = wire.calls(DIGEST, options, wire.bulk_strings(keys), rows, len(columns))
-        letters = np.frombuffer(b"".join(self._sent(packed, count)), np.uint8)
-        if len(letters) != batch.num_rows:
-            raise redis.ResponseError(f"{len(letters)} answers to {batch.num_rows} rows")
-        return Counter(
-            {OUTCOMES[chr(n)]: int(many) for n, many in zip(*np.unique(letters, return_counts=True), strict=True)}
-        )
+        found: Counter[Outcome] = Counter()
+        rows = _Rows(self._view, batch, mode)
+        size = len(batch) if self._ticket else _CHUNK
+        for first in range(0, len(batch), max(size, 1)):
+            some = range(first, min(first + size, len(batch)))
+            found.update(self._again_and_again(rows, some))
+        return found
 
-    def _sent(self, packed: bytes, count: int) -> list[bytes]:
-        """The answers to a pipeline, sent again where the connection was lost or the script is not known (any more)."""
+    def _again_and_again(self, rows: _Rows, some: range) -> list[Outcome]:
+        """Write some rows, from the start where the connection was lost."""
         for wait in (*_WAITS, None):
             try:
-                return self._answers(packed, count)
-            except (redis.ConnectionError, redis.TimeoutError, NoScriptError):
+                return self._write(rows, some)
+            except (redis.ConnectionError, redis.TimeoutError):
                 self._drop()
                 if wait is None:
                     raise
                 time.sleep(wait)
         raise AssertionError("unreachable")
 
-    def _answers(self, packed: bytes, count: int) -> list[bytes]:
+    def _write(self, rows: _Rows, some: range) -> list[Outcome]:
+        """Look, decide, write. A key that comes twice among the rows is decided by what the first has left."""
+        while True:
+            watch = b"" if self._ticket else rows.watch(some)
+            answers = self._asked([watch, rows.looks(some)], len(some) + bool(watch))
+            outcomes = rows.decide(some, answers[bool(watch) :])
+            chosen = [row for row, outcome in zip(some, outcomes, strict=True) if outcome == "written"]
+            writes = rows.writes(None if len(chosen) == len(rows) else chosen)
+            if self._ticket:
+                self._asked([writes], len(chosen) * rows.commands)
+                return outcomes
+            whole = [b"*1\r\n$5\r\nMULTI\r\n", writes, b"*1\r\n$4\r\nEXEC\r\n"]
+            done = self._asked(whole, len(chosen) * rows.commands + 2)[-1]
+            if done is not None:  # else somebody has written one of the keys meanwhile
+                _raise_first(done)
+                return outcomes
+
+    def _asked(self, parts: Sequence[bytes | memoryview], answers: int) -> list[Any]:
         if self._connection is None:
-            self._client.script_load(SCRIPT)
             self._connection = self._client.connection_pool.get_connection()
-        self._connection.send_packed_command([packed])
-        answers = [self._answer() for _ in range(count)]
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return answers
+            if self._ticket:
+                self._ticket.show(self._client, self._connection)
+        self._connection.send_packed_command([bytes(part) for part in parts if part])
+        found = [self._answer() for _ in range(answers)]
+        _raise_first(found)
+        return found
 
     def _answer(self) -> Any:
         try:
@@ -136,17 +158,115 @@ class Writer:
             self._connection = None
 
 
+class _Rows:
+    """The commands for the rows of a batch, made once, and what becomes of each row."""
+
+    def __init__(self, view: View, batch: pa.RecordBatch, mode: Mode) -> None:
+        self._mode = mode
+        self._names = encode.entity_keys(batch.column(view.join_key), view.join_key, view.project)
+        self._keys = wire.bulks(self._names)
+        fields = [view.time_field, view.version_field]
+        self._looks = wire.commands(b"HMGET", 3, [self._keys, *map(wire.bulk, fields)])
+        times = encode.times(batch.column(EVENT_TS))
+        self._versions = versions(batch.column(EVENT_TS), batch.column(COMPUTED_AT), mode)
+        stamps = [times, wire.pc.binary_join_element_wise(self._versions, times, b"")]
+        self._twice = wire.pc.count_distinct(self._names).as_py() < len(batch)
+        if mode == "give":
+            self._writes = [self._removed([*fields, *view.feature_fields])]
+        elif mode == "put":
+            columns = [*stamps, *(encode.values(batch.column(name)) for name in view.features)]
+            self._writes = [self._set([*fields, *view.feature_fields], columns)]
+        else:
+            self._writes = [self._removed(view.feature_fields), self._set(fields, stamps)]
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @cached_property
+    def _new(self) -> list[bytes]:
+        return self._versions.to_pylist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def _name(self) -> list[bytes]:
+        return self._names.to_pylist()  # type: ignore[no-any-return]
+
+    @property
+    def commands(self) -> int:
+        """Commands that write a row."""
+        return len(self._writes)
+
+    def watch(self, some: range) -> bytes:
+        """A WATCH of some rows' keys."""
+        return b"*%d\r\n$5\r\nWATCH\r\n" % (1 + len(some)) + bytes(wire.packed(self._keys, some))
+
+    def looks(self, some: range) -> bytes | memoryview:
+        """Commands that fetch times and versions of what is stored for some rows."""
+        return wire.packed(self._looks, None if len(some) == len(self) else some)
+
+    def writes(self, chosen: Sequence[int] | None) -> bytes:
+        """Commands that write some rows, or all."""
+        return b"".join(bytes(wire.packed(commands, chosen)) for commands in self._writes)
+
+    def decide(self, some: range, stored: Sequence[Sequence[bytes | None]]) -> list[Outcome]:
+        """What becomes of some rows, given time and version of what is stored for each."""
+        if self._mode != "give" and not self._twice and not any(time for time, _ in stored):
+            return list(repeat("written", len(some)))  # a first load
+        known: dict[bytes, bytes] = {}  # of keys that come again among the rows
+        outcomes: list[Outcome] = []
+        for row, (stamp, version) in zip(some, stored, strict=True):
+            new, name = self._new[row], self._name[row] if self._twice else b""
+            had = known.get(name) or (_stored(stamp, version) if stamp else None)
+            outcome = _decided(self._mode, had, new)
+            outcomes.append(outcome)
+            if outcome == "written" and self._twice:
+                known[name] = new
+        return outcomes
+
+    def _set(self, fields: Sequence[bytes], columns: Sequence[Column]) -> Column:
+        pairs = [
+            part for name, column in zip(fields, columns, strict=True) for part in (wire.bulk(name), wire.bulks(column))
+        ]
+        return wire.commands(b"HSET", 1 + len(pairs), [self._keys, *pairs])
+
+    def _removed(self, fields: Sequence[bytes]) -> Column:
+        return wire.commands(b"HDEL", 1 + len(fields), [self._keys, *map(wire.bulk, fields)])
+
+
+def _raise_first(answers: Sequence[Any]) -> None:
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+
+
+def _stored(stamp: bytes, version: bytes | None) -> bytes:
+    """The version of what is stored: of a row that plain Feast wrote, its event time and no computed_at at all."""
+    if version and version[_TIMES:] == stamp:
+        return version[:_TIMES]
+    return b"v" + max(moment(stamp), 0).to_bytes(8, "big")
+
+
+def _decided(mode: Mode, stored: bytes | None, new: bytes) -> Outcome:
+    """The rule. Versions are compared as bytes: numbers, most significant byte first, a shorter one before a longer."""
+    if mode == "give":
+        return "written" if stored and stored[:1] == _TAKEN else "stale"
+    if stored is None or mode == "take":
+        return "written"
+    if stored[:1] == _TAKEN:
+        return "taken down"
+    return "written" if new[1:] >= stored[1:] else "stale"
+
+
 def versions(event_ts: Column, computed_at: Column, mode: Mode) -> Column:
-    """Versions of rows as the store keeps them: the state and the two times, see `newest.lua`."""
+    """Versions of rows as the store keeps them: the state and the two times."""
     times = np.column_stack([_micros(event_ts), _micros(computed_at)]).astype(">i8")
-    matrix = np.empty((len(times), 17), np.uint8)
+    matrix = np.empty((len(times), _TIMES), np.uint8)
     matrix[:, 0] = ord(_STATES[mode])
     matrix[:, 1:] = times.view(np.uint8)
-    return encode.cut_rows(matrix, np.full(len(times), 17, np.int64))
+    return encode.cut_rows(matrix, np.full(len(times), _TIMES, np.int64))
 
 
 def _micros(column: Column) -> Any:
     micros = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    if len(micros) and not 0 <= micros.min() <= micros.max() < _LATEST:
-        raise ValueError("a time before 1970 or after 2255 cannot be compared in the store")
+    if len(micros) and micros.min() < 0:
+        raise ValueError("a time before 1970 cannot be compared in the store")
     return micros

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
 from content_signals.errors import Temporary
+from content_signals.features.lease import Ticket
 from content_signals.features.online import Mode, View, Writer
 
 _TALLY = "mode string, outcome string, rows bigint, said string"
@@ -95,15 +96,15 @@ def difference(
     return Difference(joined.where(~same).select(*rows.columns), gone, unchanged)
 
 
-def send(view: View, changes: Difference) -> Sent:
-    """Write a difference.
+def send(view: View, changes: Difference, ticket: Ticket) -> Sent:
+    """Write a difference, for a publication that holds the view's lease.
 
     Raises:
         Temporary: the store does not answer, or refuses. Some rows may be written; sending them again is harmless.
     """
-    tallies = [_written(view, changes.rows, "put")]
+    tallies = [_written(view, ticket, changes.rows, "put")]
     if changes.gone is not None:
-        tallies.append(_written(view, changes.gone, "gone"))
+        tallies.append(_written(view, ticket, changes.gone, "gone"))
     total = (
         reduce(DataFrame.unionByName, tallies).groupBy("mode", "outcome").agg(F.sum("rows"), F.max("said")).collect()
     )
@@ -121,21 +122,21 @@ def send(view: View, changes: Difference) -> Sent:
         written=counts.get(("put", "written"), 0),
         stale=sum(rows for (_, outcome), rows in counts.items() if outcome == "stale"),
         tombstoned=counts.get(("gone", "written"), 0)
-        + sum(rows for (_, outcome), rows in counts.items() if outcome == "taken_down"),
+        + sum(rows for (_, outcome), rows in counts.items() if outcome == "taken down"),
         unchanged=unchanged,
         by_mode=counts,
     )
 
 
-def _written(view: View, frame: DataFrame, mode: Mode) -> DataFrame:
-    return frame.mapInArrow(partial(_write, view, mode), _TALLY)
+def _written(view: View, ticket: Ticket, frame: DataFrame, mode: Mode) -> DataFrame:
+    return frame.mapInArrow(partial(_write, view, ticket, mode), _TALLY)
 
 
-def _write(view: View, mode: Mode, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _write(view: View, ticket: Ticket, mode: Mode, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """In a worker: write what comes, and say what became of it. A store that fails is said, not raised."""
     import redis
 
-    with Writer(view) as writer:
+    with Writer(view, ticket) as writer:
         try:
             for batch in batches:
                 for outcome, rows in writer.write(batch, mode).items():

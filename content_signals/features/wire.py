@@ -1,4 +1,4 @@
-"""Calls of a script with many rows, as one packed pipeline of the Redis protocol, made a column at a time."""
+"""Commands of the Redis protocol for many rows, made a column at a time."""
 
 from __future__ import annotations
 
@@ -12,45 +12,36 @@ from content_signals.features.encode import Column, offsets_of
 
 pc: Any = pyarrow.compute
 
-CHUNK = 100  # rows a call: the server answers nobody else meanwhile, well under a millisecond
 _END = b"\r\n"
 
 
-def bulk_strings(*columns: Column) -> Column:
-    """Binary columns, row by row one after the other, as bulk strings of the protocol."""
-    parts = [part for column in columns for part in (_length(column), column)]
-    return pc.binary_join_element_wise(*parts, b"", _END)
+def bulk(text: bytes) -> bytes:
+    """A bulk string of the protocol."""
+    return b"$%d\r\n%b\r\n" % (len(text), text)
 
 
-def calls(digest: bytes, options: Sequence[bytes], keys: Column, rows: Column, width: int) -> tuple[bytes, int]:
-    """A pipeline of calls, `CHUNK` rows each, and their number.
+def bulks(column: Column) -> Column:
+    """A binary column as bulk strings."""
+    lengths = pc.binary_length(column).cast(pa.string()).cast(pa.binary())
+    return pc.binary_join_element_wise(pc.binary_join_element_wise(b"$", lengths, b""), column, b"", _END)
+
+
+def commands(name: bytes, arguments: int, parts: Sequence[Column | bytes]) -> Column:
+    """One command a row.
 
     Args:
-        digest: of the script, as EVALSHA wants it.
-        options: the arguments that stand before the rows.
-        keys, rows: bulk strings of the rows' keys and arguments.
-        width: arguments a row.
+        arguments: how many it has.
+        parts: their bulk strings in order: a column, or bytes that are the same in every row.
     """
-    before = b"".join(map(_bulk, options))
-    key_data, key_ends = _content(keys)
-    row_data, row_ends = _content(rows)
-    parts: list[bytes | memoryview] = []
-    for first in range(0, len(keys), CHUNK):
-        last = min(first + CHUNK, len(keys))
-        count = last - first
-        parts.append(b"*%d\r\n" % (3 + count + len(options) + count * width))
-        parts += [_bulk(b"EVALSHA"), _bulk(digest), _bulk(b"%d" % count)]
-        parts += [key_data[key_ends[first] : key_ends[last]], before, row_data[row_ends[first] : row_ends[last]]]
-    return b"".join(parts), -(-len(keys) // CHUNK)
+    head = b"*%d\r\n" % (1 + arguments) + bulk(name)
+    same = [pa.scalar(part, pa.binary()) if isinstance(part, bytes) else part for part in (head, *parts)]
+    return pc.binary_join_element_wise(*same, b"")
 
 
-def _length(column: Column) -> Column:
-    return pc.binary_join_element_wise(b"$", pc.binary_length(column).cast(pa.string()).cast(pa.binary()), b"")
-
-
-def _content(column: Column) -> tuple[memoryview, Sequence[int]]:
-    return memoryview(column.buffers()[2] or b""), offsets_of(column).tolist()
-
-
-def _bulk(text: bytes) -> bytes:
-    return b"$%d\r\n%s\r\n" % (len(text), text)
+def packed(commands: Column, chosen: Sequence[int] | None = None) -> memoryview | bytes:
+    """The commands of some rows, or of all, one after the other."""
+    data = memoryview(commands.buffers()[2] or b"")
+    ends = offsets_of(commands).tolist()
+    if chosen is None:
+        return data[ends[0] : ends[-1]]
+    return b"".join([data[ends[row] : ends[row + 1]] for row in chosen])

@@ -17,6 +17,7 @@ from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
 from content_signals.declaration import fingerprint
 from content_signals.errors import NotLanded, Temporary, UsageError
 from content_signals.features.fallback import FEAST, Written, publish_files, unsupported
+from content_signals.features.lease import Lease, Ticket
 from content_signals.features.online import View
 from content_signals.features.publish import Difference, Sent, difference, send
 from content_signals.features.readback import not_as_written
@@ -145,21 +146,26 @@ class Publication:
             self.sent = Sent(read=self.stage.rows, unchanged=self.stage.rows)
             self.context.say(f"{name}: the online store serves version {self.promoted.version} already")
             return
-        reason = unsupported(self.store, self.now.select(*self.table.values).limit(0).toArrow().schema)
-        self.marker.begin(run.run_id, self.promoted)
-        if reason:
-            self._through_feast(reason)
-        else:
-            if full or not served.promoted:
-                mark_taken_down(self.context, self.table)
-            self.sent = send(self.view, self._difference(served, full=full))
-            self._check(name)
-        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
-        self.context.say(f"{name}: {counts}")
-        self._receipt(served)
-        self.marker.end(run.run_id, self.promoted, self.written_as, served)
+        with Lease(self.client, self.store.project, self.table.table).held(self.context.say) as ticket:
+            served = self.marker.read()
+            self.marker.begin(run.run_id, self.promoted)
+            self._send(served, ticket, full=full)
+            counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+            self.context.say(f"{name}: {counts}")
+            self._receipt(served)
+            self.marker.end(run.run_id, self.promoted, self.written_as, served)
         if self._swept_to:
             remove(self._swept_to)
+
+    def _send(self, served: Served, ticket: Ticket, *, full: bool) -> None:
+        reason = unsupported(self.store, self.now.select(*self.table.values).limit(0).toArrow().schema)
+        if reason:
+            self._through_feast(reason)
+            return
+        if full or not served.promoted:
+            mark_taken_down(self.context, self.table)
+        self.sent = send(self.view, self._difference(served, full=full), ticket)
+        self._check(f"{self.table.table} {self.promoted.day}")
 
     def _difference(self, served: Served, *, full: bool) -> Difference:
         left_at = (

@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 
 from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, Table
 from content_signals.errors import NotLanded, UnknownName, UsageError
+from content_signals.features.lease import Lease
 from content_signals.features.online import Mode, View, Writer
 from content_signals.features.store import PROJECT_NAME, online_client, store_answers
 from content_signals.lake.snapshot import Snapshot
@@ -61,17 +62,22 @@ def mark_taken_down(context: Context, table: Table) -> int:
 
 def _mark(context: Context, tables: Iterable[Table], keys: Sequence[str], mode: Mode, at: datetime) -> None:
     moment = pa.array([at] * len(keys), pa.timestamp("us", "UTC"))
-    with store_answers():
-        online_client(context.settings).close()
-        for table in tables:
-            view = view_of(context, table)
-            columns: dict[str, Any] = {
-                view.join_key: pa.array(keys, pa.string()),
-                EVENT_TS: moment,
-                COMPUTED_AT: moment,
-            }
-            with Writer(view) as writer:
-                writer.write(pa.record_batch(columns), mode)
+    for table in tables:
+        view = view_of(context, table)
+        columns: dict[str, Any] = {view.join_key: pa.array(keys, pa.string()), EVENT_TS: moment, COMPUTED_AT: moment}
+        _write(context, view, pa.record_batch(columns), mode)
+
+
+def _write(context: Context, view: View, rows: pa.RecordBatch, mode: Mode) -> None:
+    """Write rows beside a publication that may have looked at them before and be about to write its own.
+
+    Its connections are ended: it looks again, and what it does after that it does knowing these rows. What it did until
+    then is undone by writing them once more.
+    """
+    with store_answers(), online_client(context.settings) as client, Writer(view) as writer:
+        writer.write(rows, mode)
+        Lease(client, view.project, view.name).end_connections()
+        writer.write(rows, mode)
 
 
 def _publish_row(context: Context, table: Table, key: str) -> None:
@@ -82,9 +88,8 @@ def _publish_row(context: Context, table: Table, key: str) -> None:
     data = snapshot.delta.to_pyarrow_dataset(file_pruning_predicate=[(DAY, "=", str(snapshot.days[-1]))])
     wanted = [table.keys[0], *table.values, EVENT_TS, COMPUTED_AT]
     rows = data.to_table(columns=wanted, filter=(ds.field(DAY) == snapshot.days[-1]) & (ds.field(table.keys[0]) == key))
-    with store_answers(), Writer(view_of(context, table)) as writer:
-        for batch in rows.to_batches():
-            writer.write(batch)
+    for batch in rows.to_batches():
+        _write(context, view_of(context, table), batch, "put")
 
 
 def view_of(context: Context, table: Table) -> View:

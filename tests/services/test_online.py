@@ -13,7 +13,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from content_signals.features import encode, online, wire
+from content_signals.features import encode, online
+from content_signals.features.lease import Lease
 from content_signals.features.online import View, Writer
 from tests.services.conftest import BOTH_STORES
 
@@ -27,6 +28,16 @@ FEATURES = ("plays", "title", "share")
 @pytest.fixture
 def view(store_settings, store):
     return View(store_settings.online_store.get_secret_value(), "project", "track_v1", "track_id", FEATURES)
+
+
+@pytest.fixture(params=["in transactions", "with a lease"])
+def ticket(request, store, view):
+    """None, or what a publication that holds the view's lease shows."""
+    if request.param == "in transactions":
+        yield None
+        return
+    with Lease(store, view.project, view.name).held(print) as held_ticket:
+        yield held_ticket
 
 
 def batch(rows: list[tuple[str, int, int, int | None]]) -> pa.RecordBatch:
@@ -86,7 +97,7 @@ class Model:
             del self.rows[key]
             return "written"
         if state == "take" and mode != "take":
-            return "taken_down"
+            return "taken down"
         if mode != "take" and [hour, minute] < times:
             return "stale"
         self.rows[key] = (mode, hour, minute, number)
@@ -95,10 +106,11 @@ class Model:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, max_size=25))
-def test_the_store_holds_what_the_rule_says_whatever_the_order(store, view, steps):
-    store.flushall()
+def test_the_store_holds_what_the_rule_says_whatever_the_order(store, view, ticket, steps):
+    for key in store.scan_iter(encode.key_prefix("track_id") + b"*"):
+        store.delete(key)
     model = Model()
-    with Writer(view) as writer:
+    with Writer(view, ticket) as writer:
         for mode, *row in steps:
             assert writer.write(batch([tuple(row)]), mode) == Counter([model.step(mode, *row)])
     for key in "abc":
@@ -110,20 +122,22 @@ def test_the_store_holds_what_the_rule_says_whatever_the_order(store, view, step
         assert held(store, view, key) == (time, values if mode == "put" else [None] * 3)
 
 
-def test_rows_of_one_batch_follow_the_rule_too(store, view):
+def test_rows_of_one_batch_follow_the_rule_too(store, view, ticket):
     rows = batch([("a", 1, 0, 1), ("a", 2, 0, 2), ("a", 1, 5, 3), ("b", 1, 0, 4)])
-    with Writer(view) as writer:
+    with Writer(view, ticket) as writer:
         assert writer.write(rows) == {"written": 3, "stale": 1}
     assert held(store, view, "a") == expected(rows, 1)
 
 
-@pytest.mark.parametrize("rows", [0, 1, wire.CHUNK - 1, wire.CHUNK, wire.CHUNK + 1, 2 * wire.CHUNK + 3])
-def test_batches_of_every_size(store, view, rows):
+@pytest.mark.parametrize("rows", [0, 1, online._CHUNK - 1, online._CHUNK, online._CHUNK + 1, 2 * online._CHUNK + 3])
+def test_batches_of_every_size(store, view, ticket, rows):
     given_rows = batch([(f"k{n}", 1, 0, n if n % 5 else None) for n in range(rows)])
-    with Writer(view) as writer:
+    before = store.dbsize()
+    with Writer(view, ticket) as writer:
         assert writer.write(given_rows).total() == rows
+        assert writer.write(given_rows) == ({"written": rows} if rows else {})  # again: the same
     assert [held(store, view, f"k{n}") for n in range(rows)] == [expected(given_rows, n) for n in range(rows)]
-    assert store.dbsize() == rows
+    assert store.dbsize() == before + rows
 
 
 def test_a_row_that_plain_feast_wrote_is_replaced_by_a_newer_one_and_not_by_an_older(store, view):
@@ -169,11 +183,9 @@ def test_two_publishers_at_once_end_with_the_newest(store, view):
     assert all(held(store, view, key) == expected(newer, n) for n, key in enumerate(keys))
 
 
-def test_a_forgotten_script_and_a_lost_connection_are_no_error(store, view):
-    with Writer(view) as writer:
+def test_a_lost_connection_is_no_error(store, view, ticket):
+    with Writer(view, ticket) as writer:
         writer.write(batch([("a", 1, 0, 1)]))
-        store.script_flush()
-        assert writer.write(batch([("a", 2, 0, 2)])) == {"written": 1}
         store.client_kill_filter(_type="normal", skipme=True)
         assert writer.write(batch([("a", 3, 0, 3)])) == {"written": 1}
     assert held(store, view, "a") == expected(batch([("a", 3, 0, 3)]), 0)
@@ -194,8 +206,14 @@ def test_a_store_that_is_gone_is_an_error(view, monkeypatch):
 
 
 def test_a_time_that_cannot_be_compared_is_refused(view):
-    row = batch([("a", 1, 0, 1)]).set_column(1, "event_ts", pa.array([datetime(2300, 1, 1, tzinfo=UTC)], MOMENT))
-    with Writer(view) as writer, pytest.raises(ValueError, match="2255"):
+    row = batch([("a", 1, 0, 1)]).set_column(1, "event_ts", pa.array([datetime(1969, 12, 31, tzinfo=UTC)], MOMENT))
+    with Writer(view) as writer, pytest.raises(ValueError, match="before 1970"):
+        writer.write(row)
+
+
+def test_a_key_that_is_null_is_refused(view):
+    row = batch([("a", 1, 0, 1)]).set_column(0, "track_id", pa.array([None], pa.string()))
+    with Writer(view) as writer, pytest.raises(ValueError, match="track_id is null in 1 rows"):
         writer.write(row)
 
 
