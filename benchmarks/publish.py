@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-import pyarrow as pa
 import pyarrow.dataset as ds
 from rich.console import Console
 from rich.table import Table as Grid
@@ -137,16 +136,13 @@ class Bench:
         """HSETs of the day's rows, as they would lie in the store, a pipeline a batch."""
         project = self.store.project
         names = [encode.time_field(TABLE.table), *(encode.field_name(TABLE.table, name) for name in TABLE.values)]
-        head = b"*%d\r\n$4\r\nHSET\r\n" % (2 + 2 * len(names))
         found = []
         for batch in self.rows().to_batches(batch_size=10_000):
             cells = [encode.times(batch.column("event_ts")), *(encode.values(batch.column(n)) for n in TABLE.values)]
-            keys = wire.bulk_strings(encode.entity_keys(batch.column("track_id"), "track_id", project))
-            named = [pa.array([name] * len(batch), pa.binary()) for name in names]
-            row = wire.bulk_strings(*(part for pair in zip(named, cells, strict=True) for part in pair))
-            found.append(
-                (b"".join(head + k + r for k, r in zip(keys.to_pylist(), row.to_pylist(), strict=True)), len(batch))
-            )
+            pairs = [part for n, c in zip(names, cells, strict=True) for part in (wire.bulk(n), wire.bulks(c))]
+            keys = wire.bulks(encode.entity_keys(batch.column("track_id"), "track_id", project))
+            commands = wire.commands(b"HSET", 1 + len(pairs), [keys, *pairs])
+            found.append((bytes(wire.packed(commands)), len(batch)))
         return found
 
     def send_packed(self, packed: list[tuple[bytes, int]]) -> None:

@@ -9,6 +9,7 @@ from content_signals.contract import Table
 from content_signals.day import parse_day
 from content_signals.errors import UsageError
 from content_signals.lake.maintain import MIN_RETENTION_HOURS, maintain
+from content_signals.lake.manifests import pinned
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.job import main, parser
 
@@ -30,7 +31,8 @@ def work(context: Context, given: argparse.Namespace, _days: list[date]) -> Outc
             tables.append(context.lake.of(contract).history)
             tables += [context.lake.tiles(contract), context.lake.coarse_tiles(contract)] if contract.windowed else []
         for table in tables:
-            upkeep = maintain(table, before=before, retention_hours=given.retention_hours)
+            keep = pinned(context.lake, table.name)
+            upkeep = maintain(table, before=before, retention_hours=given.retention_hours, keep=keep)
             if upkeep:
                 context.say(
                     f"{table.name}: {upkeep.days_compacted} days compacted, {upkeep.files_removed} files removed"

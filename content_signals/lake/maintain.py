@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -31,10 +31,13 @@ class Upkeep:
     files_removed: int
 
 
-def maintain(table: LakeTable, *, before: date, retention_hours: int) -> Upkeep | None:
+def maintain(table: LakeTable, *, before: date, retention_hours: int, keep: Collection[int] = ()) -> Upkeep | None:
     """Compact days before `before` that lie in several small files, and vacuum. None when there is no table.
 
     Orphans are collected too: stages that were rejected or abandoned are in no version of the table.
+
+    Args:
+        keep: versions of the table whose files stay, however old.
 
     Raises:
         Temporary: another run has replaced a day meanwhile; nothing was lost.
@@ -48,7 +51,9 @@ def maintain(table: LakeTable, *, before: date, retention_hours: int) -> Upkeep 
     days = [day for day, files in snapshot.files_by_day.items() if day < before and _are_small(files)]
     _compact(table, snapshot.delta, days)
     delta = DeltaTable(table.path)
-    removed = delta.vacuum(retention_hours, dry_run=False, full=True, enforce_retention_duration=False)
+    removed = delta.vacuum(
+        retention_hours, dry_run=False, full=True, enforce_retention_duration=False, keep_versions=sorted(keep) or None
+    )
     return Upkeep(table.name, len(days), len(removed))
 
 

@@ -1,0 +1,113 @@
+# ruff: noqa: S608  SQL of names that contracts have checked
+"""Point-in-time joins in DuckDB: for each entity row the row of a view that was true, or known, at its moment.
+
+No JVM: the files of one version of a table are read as they lie. Rows in are rows out, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["event", "known"]
+
+EVENT, ROW, MOMENT = "event_timestamp", "_row", "_moment"
+_NO_END = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a view.
+
+    Attributes:
+        relation: SQL of a relation with the key, the features, `event_ts` and `computed_at`, and, of rows that rebuilds
+            have superseded, `superseded_at`; null in rows that are in the table.
+        ttl: microseconds a value is good for; None: for ever.
+    """
+
+    view: str
+    key: str
+    features: tuple[str, ...]
+    relation: str
+    ttl: int | None
+
+
+def names_of(rows: Rows) -> list[str]:
+    """Columns of the view in the result."""
+    return [f"{rows.view}__{feature}" for feature in rows.features]
+
+
+def joined(entities: str, views: Sequence[Rows], mode: Mode) -> str:
+    """SQL of the entity rows with the features of every view.
+
+    Args:
+        entities: SQL of a relation with the keys, `event_timestamp`, and a row number `_row`.
+        mode: "event": what the tables say now was true at the moment: the greatest `event_ts` not after it, and of
+            several rows with that the last computed. "known": the same among the rows that had been computed by then
+            and not been superseded.
+    """
+    columns, joins = ["e.* exclude (_row, _moment)"], []
+    for number, rows in enumerate(views):
+        joins.append(f"left join ({_matches(rows, mode)}) v{number} on e.{ROW} = v{number}.{ROW}")
+        columns += [f'v{number}."{f}" as "{name}"' for f, name in zip(rows.features, names_of(rows), strict=True)]
+    moments = f"select *, epoch_us({EVENT}) as {MOMENT} from ({entities})"
+    return f"with e as materialized ({moments}) select {', '.join(columns)} from e {' '.join(joins)} order by e.{ROW}"
+
+
+def _matches(rows: Rows, mode: Mode) -> str:
+    """Row number and features of the entity rows that have a row of the view."""
+    chosen = ", ".join(f'f."{feature}"' for feature in rows.features)
+    # In event mode a moment stands after every row that became valid at it, whenever that was computed.
+    moment = f"e.{MOMENT}" if mode == "known" else f"(e.{MOMENT}::hugeint << 64) + {_NO_END}"
+    alive = "true" if rows.ttl is None else f"f._event >= e.{MOMENT} - {rows.ttl}"
+    return (
+        f"select e.{ROW}, {chosen} from e asof join ({_timeline(rows, mode)}) f"
+        f' on e."{rows.key}" = f."{rows.key}" and {moment} >= f._since where {alive}'
+    )
+
+
+def _timeline(rows: Rows, mode: Mode) -> str:
+    """The rows that are ever the answer for their key, and since when each is: `_since`.
+
+    In event mode that is their place by (event time, computed_at). In known mode it is the moment a row is seen, if it
+    is then the greatest of those seen so far. Keys of which a rebuild has left a row out, and put none in its place,
+    need more: there the answer may go back to an earlier day, so it is worked out for each moment of a change.
+    """
+    key, columns = f'"{rows.key}"', ", ".join(f'"{name}"' for name in (rows.key, *rows.features))
+    if mode == "event":
+        return f"select {columns}, _event, _id as _since from ({_stamped(rows)}) where _end = {_NO_END}"
+    withdrawn = f"select distinct {key} from ({_withdrawn(rows)})"
+    plain = (
+        f"select {columns}, _event, _visible as _since from ({_stamped(rows)}) where {key} not in ({withdrawn})"
+        f" qualify _id = max(_id) over (partition by {key} order by _visible range unbounded preceding)"
+    )
+    changed = f"select * from ({_stamped(rows)}) where {key} in ({withdrawn})"
+    points = f"select distinct {key}, unnest([_visible, _end]) as _since from ({changed})"
+    features = ", ".join(f'f."{name}"' for name in rows.features)
+    exact = (
+        f"select p.{key}, {features}, f._event, p._since from ({points}) p left join ({changed}) f"
+        f" on p.{key} = f.{key} and f._visible <= p._since and p._since < f._end"
+        f" qualify row_number() over (partition by p.{key}, p._since order by f._id desc nulls last) = 1"
+    )
+    return f"{plain} union all {exact}"
+
+
+def _withdrawn(rows: Rows) -> str:
+    """Rows that a rebuild has left out: when they were superseded, none of the same event time took their place."""
+    stamped, key = _stamped(rows), f'"{rows.key}"'
+    return (
+        f"select g.* from ({stamped}) g anti join ({stamped}) f"
+        f" on g.{key} = f.{key} and g._event = f._event and f._id > g._id and f._computed <= g._end"
+        f" where g._end < {_NO_END}"
+    )
+
+
+def _stamped(rows: Rows) -> str:
+    """The rows with their times in microseconds, and `_id`, which orders them by event time, then by computed_at."""
+    event, computed = "epoch_us(event_ts)", "epoch_us(computed_at)"
+    return (
+        f"select *, {event} as _event, {computed} as _computed, greatest({event}, {computed}) as _visible,"
+        f" ({event}::hugeint << 64) + {computed} as _id, coalesce(epoch_us(superseded_at), {_NO_END}) as _end"
+        f' from ({rows.relation}) where "{rows.key}" is not null'
+    )

@@ -1,0 +1,289 @@
+"""Training sets beside a brute-force oracle: ties, late rows, corrections, withdrawn rows, ttl, nulls, repetitions."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from content_signals.catalog import catalog
+from content_signals.errors import Refused, UnknownName, UsageError
+from content_signals.features.registry import register
+from content_signals.features.store import feature_store
+from content_signals.features.training import training_set, training_set_from
+from content_signals.features.views import time_to_live
+from content_signals.lake.layout import Lake
+from content_signals.lake.maintain import maintain
+from content_signals.lake.manifests import manifest, pinned, release
+from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.takedowns import TAKEN_DOWN, Takedown, add_takedown
+from tests.faults.good_days import TITLE, schema_of
+from tests.lake import promoted
+from tests.settings import settings_in
+
+FIRST = date(2026, 3, 1)
+DAYS = [FIRST + timedelta(days=n) for n in range(6)]
+KEYS = ["a", "b", "c", "d", "é🎧"]
+MOMENT = pa.timestamp("us", "UTC")
+SERVICE = "track_title"
+TTL = time_to_live(catalog().table(TITLE))
+EDGES = [2**63 - 1, -(2**63), 2**53 + 1, None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as it was, and until when."""
+
+    key: str
+    day: date
+    computed_at: datetime
+    value: int | None
+    until: datetime | None = None
+
+    @property
+    def event_ts(self) -> datetime:
+        return datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC) + timedelta(days=1)
+
+
+class Story:
+    """What was built when: each build of a day replaces the one before."""
+
+    def __init__(self, settings) -> None:
+        self.settings = settings
+        self.lake = Lake(settings.lake)
+        self.table = self.lake.of(catalog().table(TITLE))
+        self.now = {day: {} for day in DAYS}
+        self.rows: list[Row] = []
+        self.runs = 0
+
+    def build(self, day: date, values: dict[str, int | None], at: datetime) -> None:
+        """A key with the value it has keeps its row; others are superseded; ties of a key are listed twice."""
+        self.runs += 1
+        old = self.now[day]
+        new = {k: old[k] if k in old and old[k].value == v else Row(k, day, at, v) for k, v in values.items()}
+        gone = [replace(row, until=at) for key, row in old.items() if new.get(key) is not row]
+        self.now[day] = new
+        self.rows = [row for row in self.rows if row.day != day or row.until] + gone + list(new.values())
+        fence = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1e6) + self.runs
+        promoted(self.table, day, self.frame(list(new.values())), run_id=f"run-{self.runs:05}", fence=fence)
+        if gone:
+            rows = self.frame(gone).append_column("superseded_at", pa.array([row.until for row in gone], MOMENT))
+            rows = rows.append_column("ds", pa.array([day] * len(gone), pa.date32()))
+            write_deltalake(self.table.history.path, rows, mode="append", partition_by=["ds"])
+
+    @staticmethod
+    def frame(rows: list[Row]) -> pa.Table:
+        schema = schema_of(TITLE)
+        columns = {
+            "track_id": [row.key for row in rows],
+            "duration_ms": [row.value for row in rows],
+            "event_ts": [row.event_ts for row in rows],
+            "computed_at": [row.computed_at for row in rows],
+            "run_id": ["run"] * len(rows),
+        }
+        return pa.table(
+            {f.name: pa.array(columns.get(f.name, [None] * len(rows)), f.type) for f in schema}, schema=schema
+        )
+
+    def answer(self, key: str | None, moment: datetime, mode: str) -> int | None:
+        """By looking at every row."""
+        found = [
+            row
+            for row in self.rows
+            if row.key == key
+            and row.event_ts <= moment
+            and (
+                (row.until is None)
+                if mode == "event"
+                else row.computed_at <= moment < (row.until or datetime.max.replace(tzinfo=UTC))
+            )
+        ]
+        if not found:
+            return None
+        best = max(found, key=lambda row: (row.event_ts, row.computed_at))
+        return best.value if best.event_ts >= moment - TTL else None
+
+
+@pytest.fixture
+def settings(tmp_path: Path):
+    made = settings_in(tmp_path)
+    register(feature_store(made), made)
+    return made
+
+
+@pytest.fixture
+def story(settings) -> Story:
+    return Story(settings)
+
+
+def tell(story: Story, chance: random.Random) -> None:
+    """Days built late, built again with other values, with keys left out and put back, and emptied."""
+    at = datetime(2026, 3, 2, 2, tzinfo=UTC)
+    for _ in range(14):
+        at += timedelta(hours=chance.choice([1, 5, 11, 20]), microseconds=chance.randint(0, 5))
+        built = [day for day in DAYS if datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) <= at]
+        if built:
+            keys = chance.sample(KEYS, chance.randint(0, len(KEYS)))
+            story.build(chance.choice(built[-3:]), {key: chance.choice([*EDGES, 1, 2]) for key in keys}, at)
+
+
+def asked(story: Story, chance: random.Random, rows: int = 150) -> pa.Table:
+    """Keys, known, unknown and null, at moments at and around those at which anything changed; some rows twice."""
+    changes = [t for row in story.rows for t in (row.event_ts, row.computed_at, row.until, row.event_ts + TTL) if t]
+    moments = [chance.choice(changes) + timedelta(microseconds=chance.choice([-1, 0, 1, 10**9])) for _ in range(rows)]
+    keys = [chance.choice([*KEYS, "?", None]) for _ in range(rows)]
+    table = pa.table(
+        {
+            "label": pa.array(range(rows), pa.int64()),
+            "track_id": pa.array(keys, pa.string()),
+            "event_timestamp": pa.array(moments, pa.timestamp("us", "Europe/Berlin")),
+        }
+    )
+    return pa.concat_tables([table, table.slice(3, 10)]).combine_chunks()
+
+
+def expected(story: Story, rows: pa.Table, mode: str) -> list[int | None]:
+    moments = rows.column("event_timestamp").cast(MOMENT).to_pylist()
+    return [story.answer(key, at, mode) for key, at in zip(rows.column("track_id").to_pylist(), moments, strict=True)]
+
+
+@pytest.mark.parametrize("mode", ["event", "known"])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_row_is_the_oracles(story, settings, seed, mode):
+    chance = random.Random(seed)
+    tell(story, chance)
+    rows = asked(story, chance)
+    found = training_set(rows, SERVICE, mode, settings=settings, keep=False).arrow()
+    assert found.column(f"{TITLE}__duration_ms").to_pylist() == expected(story, rows, mode)
+    assert found.column("label").to_pylist() == rows.column("label").to_pylist()  # all of them, in order
+    assert found.num_rows == rows.num_rows
+
+
+def test_what_was_known_does_not_change_with_what_is_built_later(story, settings):
+    """The point of it: labels of a past day get the features a model would have had then."""
+    chance = random.Random(7)
+    tell(story, chance)
+    last = max(row.computed_at for row in story.rows)
+    rows = asked(story, chance)
+    early = rows.filter(pa.compute.less_equal(rows.column("event_timestamp"), pa.scalar(last, MOMENT)))
+    before = training_set(early, SERVICE, "known", settings=settings, keep=False).arrow()
+    at = last + timedelta(hours=1)
+    for day in DAYS[:4]:
+        story.build(day, dict.fromkeys(KEYS[:3], 77), at)
+    after = training_set(early, SERVICE, "known", settings=settings, keep=False).arrow()
+    assert after.equals(before)
+    assert not training_set(early, SERVICE, "event", settings=settings, keep=False).arrow().equals(before)
+
+
+@pytest.mark.parametrize("mode", ["event", "known"])
+def test_rows_of_equal_event_time_are_told_apart_by_when_they_were_computed(story, settings, mode):
+    """Nothing of ours writes such a table; plain files may hold it all the same."""
+    at = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    rows = [Row("a", FIRST, at + timedelta(hours=n), n) for n in (2, 0, 1)]
+    promoted(story.table, FIRST, story.frame(rows), run_id="run-00001", fence=1)
+    story.rows = rows
+    times = [at + timedelta(minutes=30 + 60 * n) for n in range(-1, 4)]
+    entities = pa.table({"track_id": ["a"] * len(times), "event_timestamp": pa.array(times, MOMENT)})
+    found = training_set(entities, SERVICE, mode, settings=settings, keep=False).arrow()
+    assert found.column(f"{TITLE}__duration_ms").to_pylist() == expected(story, entities, mode)
+
+
+def test_a_manifest_gives_the_same_bytes_after_rebuilds_and_upkeep(story, settings, tmp_path):
+    chance = random.Random(1)
+    tell(story, chance)
+    made = training_set(asked(story, chance), SERVICE, "known", settings=settings)
+    made.write(f"{tmp_path}/first.parquet")
+    at = max(row.computed_at for row in story.rows) + timedelta(hours=1)
+    for day in DAYS:
+        story.build(day, dict.fromkeys(KEYS, 5), at)
+    for table in (story.table, story.table.history):
+        assert maintain(table, before=DAYS[-1], retention_hours=0, keep=pinned(story.lake, table.name))
+    training_set_from(made.name, settings).write(f"{tmp_path}/again.parquet")
+    assert Path(f"{tmp_path}/again.parquet").read_bytes() == Path(f"{tmp_path}/first.parquet").read_bytes()
+    record = manifest(story.lake, made.name)
+    assert record["used"][0]["version"] < DeltaTable(story.table.path).version()
+    release(story.lake, made.name)
+    maintain(story.table, before=DAYS[-1], retention_hours=0, keep=pinned(story.lake, story.table.name))
+    with pytest.raises(UnknownName, match="unknown manifest"):
+        training_set_from(made.name, settings)
+    old = Snapshot(story.table, record["used"][0]["version"]).files()
+    assert not all(Path(file).exists() for file in old)
+
+
+def test_a_version_can_be_named(story, settings):
+    at = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    story.build(FIRST, {"a": 1}, at)
+    version = DeltaTable(story.table.path).version()
+    story.build(FIRST, {"a": 2}, at + timedelta(hours=1))
+    entities = pa.table({"track_id": ["a"], "event_timestamp": pa.array([at + timedelta(hours=2)], MOMENT)})
+    read = [
+        training_set(entities, SERVICE, settings=settings, keep=False, at_versions=versions).arrow()
+        for versions in ({TITLE: version}, None)
+    ]
+    assert [table.column(f"{TITLE}__duration_ms").to_pylist() for table in read] == [[1], [2]]
+    with pytest.raises(UnknownName, match="unknown table of service track_title 'track_titel_v1'"):
+        training_set(entities, SERVICE, settings=settings, at_versions={"track_titel_v1": 1})
+    with pytest.raises(UsageError, match="version 99 cannot be read"):
+        training_set(entities, SERVICE, settings=settings, at_versions={TITLE: 99})
+
+
+def test_what_is_taken_down_is_left_out_and_a_replay_of_it_is_refused(story, settings):
+    at = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    story.build(FIRST, {"a": 1, "b": 2}, at)
+    moments = pa.array([at + timedelta(hours=1)] * 2, MOMENT)
+    entities = pa.table({"track_id": ["a", "b"], "event_timestamp": moments})
+    made = training_set(entities, SERVICE, "known", settings=settings)
+    add_takedown(story.lake, "track", Takedown("a", TAKEN_DOWN, "the label asked for it", "legal", at))
+    found = training_set(entities, SERVICE, "known", settings=settings, keep=False).arrow()
+    assert found.column(f"{TITLE}__duration_ms").to_pylist() == [None, 2]
+    with pytest.raises(
+        Refused, match=r"1 of its keys were taken down since, e.g. track a: the label asked for it \(legal"
+    ):
+        training_set_from(made.name, settings)
+
+
+def test_columns_that_files_do_not_have_yet_are_null(story, settings):
+    at = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    rows = story.frame([Row("a", FIRST, at, 1)]).drop_columns(["artists_count"])
+    promoted(story.table, FIRST, rows, run_id="run-00001", fence=1)
+    entities = pa.table({"track_id": ["a"], "event_timestamp": pa.array([at + timedelta(hours=1)], MOMENT)})
+    with_column = story.frame([Row("a", DAYS[1], at + timedelta(days=1), 2)])
+    promoted(story.table, DAYS[1], with_column, run_id="run-00002", fence=2)
+    found = training_set(entities, SERVICE, settings=settings, keep=False).arrow()
+    assert found.column(f"{TITLE}__duration_ms").to_pylist() == [1]
+    assert found.schema.field(f"{TITLE}__artists_count").type == pa.int32()
+
+
+def test_entities_that_cannot_be_asked_about(story, settings):
+    story.build(FIRST, {"a": 1}, datetime(2026, 3, 2, 3, tzinfo=UTC))
+    when = pa.array([datetime(2026, 3, 2, tzinfo=UTC)], MOMENT)
+    wrong = {
+        "lack event_timestamp; they have track_id": {"track_id": ["a"]},
+        "track_id is int64; keys are strings": {"track_id": [1], "event_timestamp": when},
+        "not a timestamp with a time zone": {"track_id": ["a"], "event_timestamp": pa.array([0], pa.timestamp("us"))},
+        "which is a feature's name": {"track_id": ["a"], "event_timestamp": when, f"{TITLE}__is_live": [True]},
+    }
+    for told, columns in wrong.items():
+        with pytest.raises(UsageError, match=told):
+            training_set(pa.table(columns), SERVICE, settings=settings)
+    with pytest.raises(UnknownName, match="unknown feature service 'track_titel'"):
+        training_set(pa.table({"track_id": ["a"], "event_timestamp": when}), "track_titel", settings=settings)
+
+
+def test_no_rows_and_a_pandas_frame(story, settings, tmp_path):
+    story.build(FIRST, {"a": 2**53 + 1}, datetime(2026, 3, 2, 3, tzinfo=UTC))
+    moment = datetime(2026, 3, 2, 7, tzinfo=timezone(timedelta(hours=2)))
+    entities = pa.table({"track_id": ["a", None], "event_timestamp": pa.array([moment] * 2, MOMENT)})
+    none = training_set(entities.slice(0, 0), SERVICE, settings=settings, keep=False)
+    assert none.arrow().num_rows == 0
+    frame = training_set(entities.to_pandas(), SERVICE, settings=settings, keep=False).pandas()
+    assert frame[f"{TITLE}__duration_ms"].tolist()[0] == 2**53 + 1
+    assert frame[f"{TITLE}__duration_ms"].isna().tolist() == [False, True]
+    training_set(entities, SERVICE, settings=settings, keep=False).write(f"{tmp_path}/rows.parquet")
+    assert pq.read_table(f"{tmp_path}/rows.parquet").num_rows == 2
