@@ -32,7 +32,7 @@ down: ## stop what `make up` started
 # each: small queries keep one core busy.
 test: setup-test ## set up, then run every test
 	$(JOBS)/python -m pytest tests/unit -n 2
-	$(JOBS)/python -m pytest tests/services
+	$(JOBS)/python -m pytest tests/services -n 2 --dist loadfile
 	$(AIRFLOW)/python -m pytest tests/airflow
 	$(JOBS)/python -m pytest tests/spark -n 2 --dist loadfile
 	$(JOBS)/python -m pytest tests/faults -m "not slow"
@@ -42,7 +42,7 @@ test-unit: setup-test ## the tests that need neither a JVM nor Airflow
 	$(JOBS)/python -m pytest tests/unit -n 2
 
 test-services: setup-test ## the tests that start processes and an online store
-	$(JOBS)/python -m pytest tests/services
+	$(JOBS)/python -m pytest tests/services -n 2 --dist loadfile
 
 test-spark: setup-test ## the tests that start Spark
 	$(JOBS)/python -m pytest tests/spark -n 2 --dist loadfile
@@ -58,7 +58,7 @@ test-e2e: setup-test ## the tests that run the whole path
 
 test-quick: lint ## lint, unit tests and the quick tests of the DAGs, in under two minutes
 	$(JOBS)/python -m pytest tests/unit -n 2
-	$(JOBS)/python -m pytest tests/services
+	$(JOBS)/python -m pytest tests/services -n 2 --dist loadfile
 	$(AIRFLOW)/python -m pytest tests/airflow -m "not slow"
 
 lint: setup-test ## style, types and import directions

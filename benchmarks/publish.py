@@ -15,6 +15,7 @@ publishes days of these sizes, each in a process of its own, and prints how much
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -78,6 +79,9 @@ class Bench:
         self.context = Context(settings, Lake(settings.lake), CATALOG, start_run(), lambda _: None)
         self.client = online_client(settings)
         self.server = psutil.Process(self.client.info("server")["process_id"])
+        os.environ["PYSPARK_SUBMIT_ARGS"] = (  # as for big tables; of it the engines of Feast have the good too
+            "--properties-file conf/spark.conf --driver-java-options -XX:TieredStopAtLevel=4 pyspark-shell"
+        )
         self.spark = spark_session("benchmark")
         self.store = feature_store(settings)
 

@@ -23,6 +23,7 @@ SECONDS = 15.0  # a lease that is not renewed for so long has run out
 _RENEWED = 4.0
 _PATIENCE = 900.0
 _HOLDER, _UNTIL, _CONNECTION = b"holder", b"until", b"connection:"
+_OTHERS = b"others have written"
 
 
 class LeaseLost(redis.RedisError):
@@ -31,13 +32,18 @@ class LeaseLost(redis.RedisError):
 
 @dataclass(frozen=True)
 class Ticket:
-    """What a worker of a publication shows the store for each of its connections."""
+    """What a worker of a publication shows the store for each of its connections.
+
+    Attributes:
+        empty: when the publication began the store had no row of the view, so that there is nothing to look at.
+    """
 
     key: bytes
     holder: bytes
+    empty: bool = False
 
-    def show(self, client: Any, connection: Any) -> None:
-        """Enter a connection, before anything is written by it.
+    def show(self, client: Any, connection: Any) -> bool:
+        """Enter a connection, before anything is written by it. Whether rows have to be looked at before.
 
         Raises:
             LeaseLost: the ticket is not valid any more.
@@ -45,13 +51,15 @@ class Ticket:
         connection.send_command("CLIENT", "ID")
         entry = _CONNECTION + b"%d" % connection.read_response()
 
-        def enter(pipe: Any) -> None:
-            if pipe.hget(self.key, _HOLDER) != self.holder:
+        def enter(pipe: Any) -> bool:
+            holder, others = pipe.hmget(self.key, _HOLDER, _OTHERS)
+            if holder != self.holder:
                 raise LeaseLost("another publication writes this view now")
             pipe.multi()
             pipe.hset(self.key, entry, _server(client))
+            return not self.empty or others is not None
 
-        client.transaction(enter, self.key)
+        return bool(client.transaction(enter, self.key, value_from_callable=True))
 
 
 class Lease:
@@ -81,7 +89,7 @@ class Lease:
                 say(f"{self._view}: waiting for another publication to end, or its lease to run out")
                 told = True
             time.sleep(0.2)
-        self.end_connections()
+        self._end_connections()
         ended = threading.Event()
         renewal = threading.Thread(target=self._renew, args=(ended,), name=f"lease of {self._view}", daemon=True)
         renewal.start()
@@ -93,7 +101,14 @@ class Lease:
             self._release()
 
     def end_connections(self) -> None:
-        """End every connection that is entered. Those of the holder come back with their ticket, and look anew."""
+        """End every connection that is entered. Those of the holder come back with their ticket, and look anew.
+
+        For whoever has written rows beside a publication: from now on it looks before it writes, whatever it knew.
+        """
+        self._client.hset(self._key, _OTHERS, b"")
+        self._end_connections()
+
+    def _end_connections(self) -> None:
         entries: dict[bytes, bytes] = self._client.hgetall(self._key)
         server = _server(self._client)
         for name, entered_at in entries.items():
@@ -112,6 +127,8 @@ class Lease:
             if holder not in (None, self.ticket.holder) and float(until or 0) > now:
                 return False
             pipe.multi()
+            if holder != self.ticket.holder:
+                pipe.hdel(self._key, _OTHERS)
             pipe.hset(self._key, mapping={_HOLDER: self.ticket.holder, _UNTIL: now + SECONDS})
             return True
 

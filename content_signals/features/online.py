@@ -79,6 +79,7 @@ class Writer:
         self._view, self._ticket = view, ticket
         self._client: Any = redis.Redis.from_url(view.url, socket_connect_timeout=5, socket_timeout=60)
         self._connection: Any = None
+        self._look, self._lost = True, False
 
     def __enter__(self) -> Writer:
         return self
@@ -120,6 +121,9 @@ class Writer:
 
     def _write(self, rows: _Rows, some: range) -> list[Outcome]:
         """Look, decide, write. A key that comes twice among the rows is decided by what the first has left."""
+        if self._connected() and not self._look:
+            self._asked([rows.writes(None)], len(rows) * rows.commands)
+            return ["written"] * len(rows)
         while True:
             watch = b"" if self._ticket else rows.watch(some)
             answers = self._asked([watch, rows.looks(some)], len(some) + bool(watch))
@@ -136,14 +140,19 @@ class Writer:
                 return outcomes
 
     def _asked(self, parts: Sequence[bytes | memoryview], answers: int) -> list[Any]:
-        if self._connection is None:
-            self._connection = self._client.connection_pool.get_connection()
-            if self._ticket:
-                self._ticket.show(self._client, self._connection)
+        self._connected()
         self._connection.send_packed_command([bytes(part) for part in parts if part])
         found = [self._answer() for _ in range(answers)]
         _raise_first(found)
         return found
+
+    def _connected(self) -> bool:
+        """With a connection, which a ticket may let write without looking; one in place of another looks."""
+        if self._connection is None:
+            self._connection = self._client.connection_pool.get_connection()
+            if self._ticket:
+                self._look = self._ticket.show(self._client, self._connection) or self._lost
+        return True
 
     def _answer(self) -> Any:
         try:
@@ -153,6 +162,7 @@ class Writer:
 
     def _drop(self) -> None:
         if self._connection is not None:
+            self._lost = True
             self._connection.disconnect()
             self._client.connection_pool.release(self._connection)
             self._connection = None

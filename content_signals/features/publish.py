@@ -64,6 +64,7 @@ def difference(
     *,
     same_day: bool,
     aside: DataFrame | None = None,
+    hashed: bool = False,
 ) -> Difference:
     """What changed between two states of a table, a row a key in each.
 
@@ -73,6 +74,7 @@ def difference(
         before: key, `event_ts` and `computed_at`; None: there was nothing.
         left_at: event time and computed-at of keys that left.
         same_day: the rows of `before` are of the day of `now`; otherwise all of `now` is news.
+        hashed: a partition's share of `before` fits into memory: joined by a hash table, without sorting both sides.
         aside: keys of rows in quarantine: they have not left, their last good values stay.
     """
     key = table.keys[0]
@@ -80,7 +82,8 @@ def difference(
     if before is None:
         return Difference(rows)
     when = (F.lit(left_at[0]).cast("timestamp").alias(EVENT_TS), F.lit(left_at[1]).cast("timestamp").alias(COMPUTED_AT))
-    gone = before.select(key).distinct().join(rows.select(key), on=key, how="left_anti")
+    how = "shuffle_hash" if hashed else "merge"
+    gone = before.select(key).join(rows.select(key).hint(how), on=key, how="left_anti").distinct()
     if aside is not None:
         gone = gone.join(aside.select(key), on=key, how="left_anti")
     gone = gone.select(key, *when)
@@ -92,7 +95,7 @@ def difference(
         F.lit(False),
     )
     unchanged = Observation()
-    joined = rows.join(was, on=key, how="left").observe(unchanged, F.count_if(same).alias("rows"))
+    joined = rows.join(was.hint(how), on=key, how="left").observe(unchanged, F.count_if(same).alias("rows"))
     return Difference(joined.where(~same).select(*rows.columns), gone, unchanged)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ from content_signals.quality.verdict import verdict_of
 if TYPE_CHECKING:
     from feast import FeatureStore
 
+HASHED = 1_000_000  # keys and times of so many rows a partition fit into a worker's memory
 SAMPLE = 200  # rows that are read back through Feast
 
 
@@ -162,9 +163,10 @@ class Publication:
         if reason:
             self._through_feast(reason)
             return
-        if full or not served.promoted:
-            mark_taken_down(self.context, self.table)
-        self.sent = send(self.view, self._difference(served, full=full), ticket)
+        marked = mark_taken_down(self.context, self.table) if full or not served.promoted else 0
+        changes = self._difference(served, full=full)
+        empty = changes.gone is None and not marked
+        self.sent = send(self.view, changes, replace(ticket, empty=empty))
         self._check(f"{self.table.table} {self.promoted.day}")
 
     def _difference(self, served: Served, *, full: bool) -> Difference:
@@ -178,7 +180,9 @@ class Publication:
         same_day = alike and states[0] is not None and states[0].day == self.promoted.day
         if before is None:
             before = self._swept()
-        return difference(self.now, before, self.table, left_at, same_day=same_day, aside=self._aside())
+        few = self.stage.rows <= HASHED * int(self.spark.conf.get("spark.sql.shuffle.partitions") or 1)
+        aside = self._aside()
+        return difference(self.now, before, self.table, left_at, same_day=same_day, aside=aside, hashed=few)
 
     def _rows_of(self, states: Sequence[Promoted | None]) -> DataFrame | None:
         """Keys and times of days as they were at earlier versions; None where one of them is not kept any more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -138,3 +139,23 @@ def test_a_takedown_in_the_middle_of_a_publication_holds(store, store_settings, 
 def test_a_ticket_goes_to_workers(store):
     ticket = lease(store).ticket
     assert pickle.loads(pickle.dumps(ticket)) == ticket
+
+
+def test_into_an_empty_view_rows_are_written_without_looking_until_somebody_else_has_written(store, view, monkeypatch):
+    looked = []
+    looks = online._Rows.looks
+    monkeypatch.setattr(online._Rows, "looks", lambda self, some: looked.append(some) or looks(self, some))
+    mine = lease(store)
+    with mine.held(print) as ticket, Writer(view, replace(ticket, empty=True)) as writer:
+        assert writer.write(batch([("a", 1, 0, 1)])) == {"written": 1}
+        assert not looked
+        with Writer(view) as other:  # as a takedown does
+            other.write(batch([("b", 9, 0, 9)]), "take")
+        mine.end_connections()
+        assert writer.write(batch([("b", 1, 0, 1), ("c", 1, 0, 1)])) == {"taken down": 1, "written": 1}
+        with Writer(view, replace(ticket, empty=True)) as late:  # a connection that is new after it
+            assert late.write(batch([("b", 2, 0, 2)])) == {"taken down": 1}
+    with lease(store).held(print) as ticket, Writer(view, replace(ticket, empty=True)) as writer:
+        looked.clear()
+        writer.write(batch([("d", 1, 0, 1)]))
+        assert not looked  # of another publication it knows nothing
