@@ -28,6 +28,8 @@ ARROW: dict[int, pa.DataType] = {
     7: pa.bool_(),
     8: pa.timestamp("s", "UTC"),
 }
+# Types of contracts, by the same numbers.
+KINDS: dict[str, int] = {"string": 2, "int": 3, "bigint": 4, "double": 5, "boolean": 7, "timestamp": 8}
 ARROW |= {number + 10: pa.list_(kind) for number, kind in ARROW.items()}
 
 

@@ -34,6 +34,12 @@ def sweep(client: Any, view: View, path: str) -> int:
     return found
 
 
+def living_keys(client: Any, view: View) -> Iterator[str]:
+    """Keys of a view's living rows, as the store happens to have them in order."""
+    for keys in _living(client, view):
+        yield from keys
+
+
 def _living(client: Any, view: View) -> Iterator[list[str]]:
     prefix = encode.key_prefix(view.join_key)
     pattern = re.sub(rb"([\[\]*?\\^-])", rb"\\\1", prefix) + b"*"

@@ -15,7 +15,7 @@ from deltalake.exceptions import DeltaError
 from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, RUN_ID, Table
 from content_signals.errors import NotLanded, UnknownName
 from content_signals.features import encode
-from content_signals.features.decode import aware, moment, values_of
+from content_signals.features.decode import KINDS, aware, moment, values_of
 from content_signals.features.online import View
 from content_signals.features.store import online_client, store_answers
 from content_signals.lake.receipts import Receipt, receipts_of
@@ -147,19 +147,12 @@ def _online(view: View, context: Context, key: str, feature: str) -> dict[str, A
         since, version, cell = client.hmget(name, fields)
     if since is None:
         return {"status": "missing"}
-    kind = kinds_of(context, view)[feature]
+    kind = KINDS[context.catalog.types(context.catalog.table(view.name))[feature]]
     return {
         "value": values_of(kind, [cell]).python()[0],
         "status": _STATES[(version or b"v")[:1]],
         "valid from": aware(moment(since)).isoformat(),
     }
-
-
-def kinds_of(context: Context, view: View) -> dict[str, int]:
-    """Feature -> number of its feast.types.ValueType, by the contract."""
-    numbers = {"string": 2, "int": 3, "bigint": 4, "double": 5, "boolean": 7, "timestamp": 8}
-    table = context.catalog.table(view.name)
-    return {name: numbers[kind] for name, kind in context.catalog.types(table).items() if name in table.values}
 
 
 def _taken_down(context: Context, entity: str, key: str, at: datetime) -> dict[str, str] | None:

@@ -26,6 +26,7 @@ EXPECTED = {
     "rebuild_signals",
     "maintain_lake",
     "release_features",
+    "check_consistency",
     *(f"build_{table.table}" for table in catalog().tables),
     *(f"approve_{table.table}" for table in catalog().tables),
     *(f"publish_{table}" for table in SERVED),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -11,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from typer.testing import CliRunner
 
+from content_signals import cli
 from content_signals.catalog import catalog
 from content_signals.errors import Refused, UnknownName, UsageError
 from content_signals.features.registry import register
@@ -287,3 +290,30 @@ def test_no_rows_and_a_pandas_frame(story, settings, tmp_path):
     assert frame[f"{TITLE}__duration_ms"].isna().tolist() == [False, True]
     training_set(entities, SERVICE, settings=settings, keep=False).write(f"{tmp_path}/rows.parquet")
     assert pq.read_table(f"{tmp_path}/rows.parquet").num_rows == 2
+
+
+def test_the_command_makes_a_set_lists_it_makes_it_again_and_releases_it(story, settings, tmp_path, monkeypatch):
+    story.build(FIRST, {"a": 1}, datetime(2026, 3, 2, 3, tzinfo=UTC))
+    entities = {"track_id": ["a"], "event_timestamp": pa.array([datetime(2026, 3, 2, 4, tzinfo=UTC)], MOMENT)}
+    pq.write_table(pa.table(entities), f"{tmp_path}/labels.parquet")
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(cli.app, ["training", *words])
+        if done.exception:
+            raise done.exception
+        return done.stdout
+
+    labels = f"{tmp_path}/labels.parquet"
+    said = run("make", SERVICE, "--entities", labels, "--mode", "known", "--to", f"{tmp_path}/one.parquet")
+    name = said.split("manifest ")[1].strip()
+    assert json.loads(run("list", "--json"))[0]["name"] == name
+    run("again", name, "--to", f"{tmp_path}/two.parquet")
+    assert Path(f"{tmp_path}/one.parquet").read_bytes() == Path(f"{tmp_path}/two.parquet").read_bytes()
+    run("release", name)
+    assert json.loads(run("list", "--json")) == []
+    with pytest.raises(UsageError, match="is not TABLE=VERSION"):
+        run("make", SERVICE, "--entities", labels, "--to", "x", "--at", "nonsense")
+    with pytest.raises(UsageError, match="there is no file"):
+        run("make", SERVICE, "--entities", f"{tmp_path}/none.parquet", "--to", "x")

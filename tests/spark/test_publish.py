@@ -16,7 +16,7 @@ import pytest
 from deltalake import DeltaTable
 
 from content_signals.catalog import catalog
-from content_signals.errors import NotLanded, Temporary, UnknownName, UsageError
+from content_signals.errors import BrokenData, NotLanded, Temporary, UnknownName, UsageError
 from content_signals.features import encode
 from content_signals.features.offline import offline
 from content_signals.features.online import View, Writer
@@ -30,6 +30,7 @@ from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.takedowns import taken_down
 from content_signals.local import services
 from content_signals.pipeline import publish as step
+from content_signals.pipeline.check_online import check_online
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.publish import publish
 from content_signals.pipeline.takedown import give_back, take_down
@@ -431,3 +432,26 @@ def test_explain_of_what_is_gone_taken_down_or_not_kept(platform, days, send):
     told = explain(replace(platform, run=start_run()), "track", ALL[1], feature, datetime.now(UTC))
     assert told["online now"]["status"] == "taken down"
     assert told["taken down"]["reason"] == REASON
+
+
+def test_a_check_finds_what_is_served_otherwise_and_says_why(platform, days, send, spark, table):
+    with pytest.raises(NotLanded, match="does not say what it holds"):
+        check_online(platform, spark, table)
+    days.build(DAYS[0], ALL)
+    send()
+    days.build(DAYS[1], ALL[1:])
+    send()
+    checked = check_online(replace(platform, run=start_run()), spark, table)
+    assert checked.details["causes"] == {"ttl": KEYS - 1}  # years old, and nothing else
+    view, client = view_of(platform), online_client(platform.settings)
+    names = encode.entity_keys(pa.array(ALL), "track_id", view.project).to_pylist()
+    client.delete(names[5])
+    take_down(platform, "track", ALL[6], REASON, "legal")
+    with pytest.raises(BrokenData, match=f"1 of .* keys are served otherwise.* 1 failed write.*{ALL[5]}") as error:
+        check_online(replace(platform, run=start_run()), spark, table)
+    assert f"publish_features --table {TITLE}" in str(error.value)
+    assert any(f"{ALL[6]}: taken down" in line for line in platform.said)
+    send(full=True)
+    days.build(DAYS[2], ALL[:9])  # promoted, and not published
+    late = check_online(replace(platform, run=start_run()), spark, table)
+    assert late.details["causes"]["late data"] == KEYS - 1

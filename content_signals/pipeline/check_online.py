@@ -1,0 +1,108 @@
+"""A sample of keys in the online store, compared with the table: what differs, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
+from content_signals.errors import BrokenData, NotLanded, UsageError
+from content_signals.features.comparison import EXPECTED, Mismatch, compare, fetch, lines_of
+from content_signals.features.decode import KINDS
+from content_signals.features.online import View
+from content_signals.features.served import Marker
+from content_signals.features.store import online_client, store_answers
+from content_signals.features.sweep import living_keys
+from content_signals.features.views import time_to_live
+from content_signals.lake.files import write_json
+from content_signals.lake.read import read_days
+from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.takedowns import taken_down
+from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.takedown import view_of
+
+SAMPLE = 1_000
+SHOWN = 100  # mismatches in the report
+
+
+def check_online(context: Context, spark: SparkSession, table: Table, *, sample: int = SAMPLE) -> Outcome:
+    """Compare some keys of the table, and some of the store, which may have keys the table does not have any more.
+
+    Raises:
+        UsageError: the table is not served.
+        NotLanded: it was never published.
+        BrokenData: keys are served otherwise, and nothing excuses it.
+    """
+    if not table.serve or table.entity is None:
+        raise UsageError(f"{table.table} is not served", next_step="check a table with serve=True")
+    view, lake_table = view_of(context, table), context.lake.of(table)
+    with store_answers(), online_client(context.settings) as client:
+        published = Marker(client, view.project, view.name).read().promoted
+        if published is None:
+            raise NotLanded(
+                f"{table.table}: the store does not say what it holds",
+                next_step=f"publish_features --table {table.table} …",
+            )
+        current, then = Snapshot(lake_table), Snapshot(lake_table, published.version)
+        of_table = _rows(spark, table, then, published.date, sample, context.run.fence)
+        keys = [str(key) for key in of_table.column(view.join_key).to_pylist()]
+        keys = list(dict.fromkeys([*keys, *islice(living_keys(client, view), sample)]))
+        types = context.catalog.types(table)
+        kinds = [KINDS[types[name]] for name in table.values]
+        found = compare(
+            view,
+            kinds,
+            keys,
+            fetch(client, view, keys),
+            lines_of(view, _rows_of(spark, table, then, published.date, keys)),
+            lines_of(view, _rows_of(spark, table, current, current.days[-1], keys)),
+            taken_down(context.lake, table.entity.name),
+            at=context.run.fence,
+            ttl=int(time_to_live(table).total_seconds() * 1_000_000),
+        )
+    return _told(context, table, view, keys, found)
+
+
+def _rows(spark: SparkSession, table: Table, snapshot: Snapshot, day: date, sample: int, seed: int) -> pa.Table:
+    """Keys of a sample of a day's rows, drawn by their hash."""
+    every = max(1, snapshot.rows([day]) // sample)
+    key = table.keys[0]
+    drawn = F.pmod(F.xxhash64(key, F.lit(seed)), F.lit(every)) == 0
+    return read_days(spark, snapshot, [day]).where(drawn).select(key).limit(2 * sample).toArrow()
+
+
+def _rows_of(spark: SparkSession, table: Table, snapshot: Snapshot, day: date, keys: Sequence[str]) -> pa.Table:
+    """The rows of some keys on a day."""
+    columns = [table.keys[0], *table.values, EVENT_TS, COMPUTED_AT]
+    wanted = spark.createDataFrame([(key,) for key in keys], f"{table.keys[0]} string")
+    rows = read_days(spark, snapshot, [day]).select(*columns)
+    return rows.join(F.broadcast(wanted), on=table.keys[0], how="left_semi").select(*columns).toArrow()
+
+
+def _told(context: Context, table: Table, view: View, keys: Sequence[str], found: Sequence[Mismatch]) -> Outcome:
+    causes = Counter(str(one.cause) for one in found)
+    path = f"{context.lake.root}/_checks/{view.name}/{context.run.run_id}.json"
+    shown: list[dict[str, Any]] = [asdict(one) for one in found[:SHOWN]]
+    write_json(path, {"view": view.name, "checked": len(keys), "causes": dict(causes), "mismatches": shown})
+    for one in found[:SHOWN]:
+        about = f" ({', '.join(one.features)})" if one.features else ""
+        context.say(f"{view.name} {one.key}: {one.cause}: {one.told}{about}")
+    context.say(f"{view.name}: {len(keys)} keys checked, {len(keys) - len(found)} served as the table has them")
+    wrong = [one for one in found if one.cause not in EXPECTED]
+    if wrong:
+        counts = ", ".join(f"{count} {cause}" for cause, count in causes.items())
+        raise BrokenData(
+            f"{view.name}: {len(wrong)} of {len(keys)} keys are served otherwise than published: {counts};"
+            f" e.g. {', '.join(one.key for one in wrong[:3])}",
+            state=f"models read what the store has; all that was found is in {path}",
+            next_step=f"publish_features --table {table.table} --day D --full writes every row again",
+        )
+    return Outcome(rows_in=len(keys), rows_out=len(keys) - len(found), paths=[path], details={"causes": dict(causes)})
