@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
@@ -36,10 +36,10 @@ TABLE = Table(
 CATALOG = Catalog([*catalog().sources, *catalog().tables, SOURCE, TABLE])
 
 
-def promote_day(lake: Lake, rows: int, salt: int) -> None:
-    """Stage and promote the day with values that differ with `salt`, computed just now."""
+def promote_day(lake: Lake, rows: int, salt: int, day: date = THE_DAY) -> None:
+    """Stage and promote a day with values that differ with `salt`, computed just now."""
     table, run = lake.of(TABLE), start_run()
-    folder = f"data/{run.folder}/{DAY}={THE_DAY}"
+    folder, valid_from = f"data/{run.folder}/{DAY}={day}", datetime.combine(day + timedelta(days=1), time.min, UTC)
     home = Path(table.path) / folder
     home.mkdir(parents=True)
     con = duckdb.connect()
@@ -47,14 +47,14 @@ def promote_day(lake: Lake, rows: int, salt: int) -> None:
     for number, first in enumerate(range(0, rows, FILE_ROWS)):
         con.execute(
             f"COPY (SELECT printf('track:%016d', i) AS track_id, {_values(salt)},"
-            f" TIMESTAMPTZ '{VALID_FROM}' AS event_ts, TIMESTAMPTZ '{run.now}' AS computed_at, '{run.run_id}' AS run_id"
+            f" TIMESTAMPTZ '{valid_from}' AS event_ts, TIMESTAMPTZ '{run.now}' AS computed_at, '{run.run_id}' AS run_id"
             f" FROM range({first}, {min(rows, first + FILE_ROWS)}) t(i))"
             f" TO '{home}/part-{number}.parquet' (FORMAT parquet, COMPRESSION snappy)"
         )
     paths = sorted(home.glob("*.parquet"))
     files = tuple(StagedFile(f"{folder}/{path.name}", path.stat().st_size) for path in paths)
     kept = sum(pq.read_metadata(path).num_rows for path in paths)
-    stage = Stage(table.name, str(THE_DAY), run.run_id, run.fence, kept, f"{kept:x}-{salt:x}", files, _schema())
+    stage = Stage(table.name, str(day), run.run_id, run.fence, kept, f"{kept:x}-{salt:x}", files, _schema())
     write_stage_record(table, stage)
     promote(table, stage, stage.files)
 

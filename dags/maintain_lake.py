@@ -1,7 +1,8 @@
-"""Keep the lake in shape: compact closed days, and delete files that no version of a table needs any more.
+"""Keep the lake in shape: erase what was taken down, compact closed days, delete files that no version needs any more.
 
-Runs every day at 03:30 UTC. Per table: OPTIMIZE joins the small files of days that are closed, which changes no row;
-VACUUM deletes files older than the retention that no current version names, those of rejected and abandoned runs
+Runs every day at 03:30 UTC. `purge` erases the signals of what was taken down a week ago. `maintain`, per table:
+OPTIMIZE joins the small files of days that are closed, which changes no row; VACUUM deletes files older than the
+retention that no current version names and no training set's manifest pins, those of rejected and abandoned runs
 included. Readers and running jobs are not disturbed.
 
 ### When it is red
@@ -19,11 +20,12 @@ Nothing is lost: the lake is as it was, with more files than it needs. It can wa
 
 ```
 source .venv/jobs/bin/activate
+python jobs/purge_removed.py --older-than-days 7
 python jobs/maintain_lake.py --retention-hours 168 --optimize-before 2020-03-01
 ```
 
-The retention is the furthest back that a training set pinned to an old version of a table can still be read. Shorter
-than the longest run, it would delete files that a run has staged and not promoted yet.
+The retention is how far back a version of a table can be read that no manifest pins. Shorter than the longest run, it
+would delete files that a run has staged and not promoted yet.
 """
 
 from __future__ import annotations
@@ -66,6 +68,13 @@ with signals_dag(
             title="Retention in hours",
             description="Files that no current version needs are deleted when they are older than this.",
         ),
+        "purge_after_days": Param(
+            7,
+            type="integer",
+            minimum=0,
+            title="Purge after days",
+            description="Signals of what was taken down so many days ago are erased from the tables.",
+        ),
         "open_days": Param(
             2,
             type="integer",
@@ -75,7 +84,13 @@ with signals_dag(
         ),
     },
 ):
-    python_job(
+    purge = python_job(
+        "purge_removed",
+        ["--older-than-days={{ params['purge_after_days'] }}"],
+        job_paths(os.environ),
+        execution_timeout=timedelta(hours=1),
+    )
+    purge >> python_job(
         "maintain_lake",
         [
             f"{{{{ '' if params['table'] == '{ALL}' else '--table=' ~ params['table'] }}}}",

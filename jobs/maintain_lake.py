@@ -8,8 +8,9 @@ from datetime import date
 from content_signals.contract import Table
 from content_signals.day import parse_day
 from content_signals.errors import UsageError
-from content_signals.lake.maintain import MIN_RETENTION_HOURS, maintain
+from content_signals.lake.maintain import MIN_RETENTION_HOURS, maintain, maintain_entries
 from content_signals.lake.manifests import pinned
+from content_signals.lake.takedowns import takedowns_table
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.job import main, parser
 
@@ -42,6 +43,13 @@ def work(context: Context, given: argparse.Namespace, _days: list[date]) -> Outc
                     "days_compacted": upkeep.days_compacted,
                     "files_removed": upkeep.files_removed,
                 }
+    served = [contract for contract in contracts if isinstance(contract, Table) and contract.serve]
+    entries = [context.lake.receipts(contract) for contract in served]
+    entries += [takedowns_table(context.lake, name) for name in {t.entity.name for t in served if t.entity}]
+    for table in entries:
+        removed = maintain_entries(table, given.retention_hours)
+        if removed is not None:
+            outcome.details[table.name] = {"files_removed": removed}
     return outcome
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from content_signals.contract import DAY
 from content_signals.errors import Temporary
@@ -71,3 +71,13 @@ def _compact(table: LakeTable, delta: DeltaTable, days: Sequence[date]) -> None:
                 state="the day is as that run left it",
                 next_step="maintain_lake again, once that run is done",
             ) from error
+
+
+def maintain_entries(table: LakeTable, retention_hours: int) -> int | None:
+    """Put the small files of receipts or takedowns together; how many were removed, None when there is no table."""
+    try:
+        delta = DeltaTable(table.path)
+    except TableNotFoundError:
+        return None
+    delta.optimize.compact()
+    return len(delta.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False))

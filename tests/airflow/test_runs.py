@@ -89,7 +89,7 @@ def test_a_release_says_which_version_why_and_who(bag: Any, jobs: Any, version: 
     run = bag.dags["release_features"].test(run_conf=conf)
     assert str(run.state) == "success", states(run)
     (call,) = jobs.calls()
-    assert call["words"][:4] == ["--family=track_title", asked, f"--reason={reason}", "--by=dag_test"]
+    assert call["words"][1:5] == ["--family=track_title", asked, f"--reason={reason}", "--by=dag_test"]
 
 
 def test_rebuild_announces_only_what_it_has_rebuilt(bag: Any, jobs: Any) -> None:
@@ -136,7 +136,8 @@ def test_maintenance_is_about_every_table_unless_one_is_chosen(bag: Any, jobs: A
     for chosen in ({}, {"table": "track_title_v1"}):
         run = bag.dags["maintain_lake"].test(run_conf={"retention_hours": 48, **chosen})
         assert str(run.state) == "success", states(run)
-    call, one = jobs.calls()
+    purge, call, _, one = jobs.calls()
+    assert (purge["job"], purge["words"][1]) == ("purge_removed", "--older-than-days=7")
     assert one["words"][1] == "--table=track_title_v1"
     closed = (datetime.now(UTC).date() - timedelta(days=2)).isoformat()
     assert call["words"][1:3] == ["--retention-hours=48", f"--optimize-before={closed}"]

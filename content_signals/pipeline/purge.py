@@ -1,0 +1,53 @@
+"""What was taken down long enough ago, erased from the lake."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from content_signals.contract import Table
+from content_signals.lake.layout import LakeTable
+from content_signals.lake.manifests import manifests
+from content_signals.lake.purge import purge
+from content_signals.lake.takedowns import taken_down
+from content_signals.pipeline.context import Context, Outcome
+
+
+def purge_removed(context: Context, older_than_days: int) -> Outcome:
+    """Erase the signals of keys that were taken down so many days ago: tables, histories, tiles and quarantines.
+
+    Sooner nothing is erased: a late day that is built meanwhile would bring the values back into the tables. Sources
+    stay: they are what landed. Whatever comes back later is erased by the next run.
+    """
+    outcome, before = Outcome(), context.run.now - timedelta(days=older_than_days)
+    for entity in sorted({t.entity.name for t in context.catalog.tables if t.entity}):
+        keys = sorted(key for key, entry in taken_down(context.lake, entity).items() if entry.at <= before)
+        if not keys:
+            continue
+        outcome.rows_in += len(keys)
+        for table in context.catalog.tables:
+            if table.entity and table.entity.name == entity:
+                outcome.rows_out += _purge_table(context, table, keys, outcome)
+    if outcome.rows_out:
+        names = [found["name"] for found in manifests(context.lake)]
+        if names:
+            context.say(f"files with these rows stay as long as manifests pin them: {', '.join(names)}")
+            outcome.details["pinned_by"] = names
+        context.say("old files go with the next maintain_lake after its retention")
+    return outcome
+
+
+def _purge_table(context: Context, table: Table, keys: list[str], outcome: Outcome) -> int:
+    assert table.entity is not None
+    removed = 0
+    for part in _parts(context, table):
+        rows = purge(part, table.entity.join_key, keys)
+        if rows:
+            context.say(f"{part.name}: {rows} rows erased")
+            outcome.paths.append(part.path)
+        removed += rows
+    return removed
+
+
+def _parts(context: Context, table: Table) -> list[LakeTable]:
+    lake, main = context.lake, context.lake.of(table)
+    return [main, main.history, lake.tiles(table), lake.coarse_tiles(table), lake.quarantine(table)]
