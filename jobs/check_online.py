@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import date
 
+from content_signals.errors import UsageError
 from content_signals.lake.session import spark_session
 from content_signals.pipeline.beside import import_beside
 from content_signals.pipeline.context import Context, Outcome
@@ -20,6 +21,8 @@ def arguments() -> argparse.ArgumentParser:
 
 def work(context: Context, given: argparse.Namespace, _days: list[date]) -> Outcome:
     """Run the step."""
+    if given.sample < 1:
+        raise UsageError(f"--sample {given.sample}: at least one key is checked", next_step="--sample 1000")
     table = context.catalog.table(given.table)
     step = import_beside("content_signals.pipeline.check_online")
     spark = spark_session(f"check {table.table}")

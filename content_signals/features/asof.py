@@ -14,6 +14,7 @@ Mode = Literal["event", "known"]
 
 EVENT, ROW, MOMENT = "event_timestamp", "_row", "_moment"
 _NO_END = 2**63 - 1
+_ABOVE = f"{2**64}::hugeint"  # what lifts an event time above every computed_at
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _matches(rows: Rows, mode: Mode) -> str:
     """Row number and features of the entity rows that have a row of the view."""
     chosen = ", ".join(f'f."{feature}"' for feature in rows.features)
     # In event mode a moment stands after every row that became valid at it, whenever that was computed.
-    moment = f"e.{MOMENT}" if mode == "known" else f"(e.{MOMENT}::hugeint << 64) + {_NO_END}"
+    moment = f"e.{MOMENT}" if mode == "known" else f"e.{MOMENT} * {_ABOVE} + {_NO_END}"
     alive = "true" if rows.ttl is None else f"f._event >= e.{MOMENT} - {rows.ttl}"
     return (
         f"select e.{ROW}, {chosen} from e asof join ({_timeline(rows, mode)}) f"
@@ -108,6 +109,6 @@ def _stamped(rows: Rows) -> str:
     event, computed = "epoch_us(event_ts)", "epoch_us(computed_at)"
     return (
         f"select *, {event} as _event, {computed} as _computed, greatest({event}, {computed}) as _visible,"
-        f" ({event}::hugeint << 64) + {computed} as _id, coalesce(epoch_us(superseded_at), {_NO_END}) as _end"
+        f" {event} * {_ABOVE} + {computed} as _id, coalesce(epoch_us(superseded_at), {_NO_END}) as _end"
         f' from ({rows.relation}) where "{rows.key}" is not null'
     )

@@ -5,7 +5,7 @@ Feast takes no correction with an equal event time, and keys that left stay.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,14 +61,15 @@ def unsupported(store: FeatureStore, fields: Iterable[pa.Field[Any]]) -> str:
     return "; ".join(filter(None, reasons))
 
 
-def publish_files(store: FeatureStore, table: Table, files: Sequence[str]) -> Written:
-    """Write the rows of a day's files and read every key back.
+def publish_files(store: FeatureStore, table: Table, files: Sequence[str], without: Collection[str] = ()) -> Written:
+    """Write the rows of a day's files and read every key back; those of some keys are left out.
 
     `not_taken` counts keys whose served values differ although they carry the day's event time: Feast's Redis store
     ignores a row whose event time is not newer than the stored one, so a corrected day does not land.
     """
     written = Written()
     for frame in _batches(files, [*table.keys, *table.values, EVENT_TS, COMPUTED_AT]):
+        frame = frame[~frame[table.keys[0]].isin(list(without))] if without else frame
         store.write_to_online_store(table.table, frame)
         written.sent += len(frame)
         differing = _differing(store, table, frame)

@@ -98,6 +98,8 @@ class Lease:
         finally:
             ended.set()
             renewal.join()
+            with suppress(redis.RedisError):  # of workers that live a moment longer
+                self._end_connections()
             self._release()
 
     def end_connections(self) -> None:
@@ -118,13 +120,13 @@ class Lease:
                         self._client.client_kill_filter(_id=name.removeprefix(_CONNECTION).decode())
                 self._client.hdel(self._key, name)
 
-    def _take(self) -> bool:
-        """Take the lease if nobody holds it, or it has run out."""
+    def _take(self, *, extend: bool = False) -> bool:
+        """Take the lease if nobody holds it, or it has run out; to extend it, only if it is still ours."""
 
         def take(pipe: Any) -> bool:
             holder, until = pipe.hmget(self._key, _HOLDER, _UNTIL)
-            now = _now(self._client)
-            if holder not in (None, self.ticket.holder) and float(until or 0) > now:
+            now, ours = _now(self._client), holder == self.ticket.holder
+            if not ours and (extend or (holder is not None and float(until or 0) > now)):
                 return False
             pipe.multi()
             if holder != self.ticket.holder:
@@ -137,7 +139,7 @@ class Lease:
     def _renew(self, ended: threading.Event) -> None:
         while not ended.wait(_RENEWED):
             with suppress(redis.RedisError):  # whoever writes notices that the store is gone
-                if not self._take():
+                if not self._take(extend=True):
                     return
 
     def _release(self) -> None:

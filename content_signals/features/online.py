@@ -249,8 +249,11 @@ def _raise_first(answers: Sequence[Any]) -> None:
 
 
 def _stored(stamp: bytes, version: bytes | None) -> bytes:
-    """The version of what is stored: of a row that plain Feast wrote, its event time and no computed_at at all."""
-    if version and version[_TIMES:] == stamp:
+    """The version of what is stored: of a row that plain Feast wrote, its event time and no computed_at at all.
+
+    What was taken down stays so, whoever has written it since.
+    """
+    if version and (version[_TIMES:] == stamp or version[:1] == _TAKEN):
         return version[:_TIMES]
     return b"v" + max(moment(stamp), 0).to_bytes(8, "big")
 

@@ -32,16 +32,19 @@ def not_as_written(store: FeatureStore, client: Any, view: View, table: Table, r
         for place in range(len(keys))
         if any(served[name].values[place].SerializeToString() != expected[name][place] for name in table.values)
     ]
-    ours = _still_ours(client, view, rows) if differing else []
-    return [keys[place] for place in differing if ours[place]]
+    replaced = _replaced(client, view, rows) if differing else []
+    return [keys[place] for place in differing if not replaced[place]]
 
 
-def _still_ours(client: Any, view: View, rows: pa.Table) -> list[bool]:
-    """Whether the store holds, for each row, this very version of it."""
+def _replaced(client: Any, view: View, rows: pa.Table) -> list[bool]:
+    """Whether the store holds, instead of each row, a newer one, or the mark of what is taken down."""
     whole = rows.combine_chunks().to_batches()[0]
     names = encode.entity_keys(whole.column(view.join_key), view.join_key, view.project).to_pylist()
     expected = versions(whole.column(EVENT_TS), whole.column(COMPUTED_AT), "put").to_pylist()
     pipe = client.pipeline(transaction=False)
     for name in names:
         pipe.hget(name, view.version_field)
-    return [(found or b"")[: len(version)] == version for found, version in zip(pipe.execute(), expected, strict=True)]
+    return [
+        found is not None and (found[:1] == b"t" or found[1 : len(version)] > version[1:])
+        for found, version in zip(pipe.execute(), expected, strict=True)
+    ]

@@ -7,15 +7,18 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
+from content_signals.errors import Temporary
+
 _SERVED, _BEGUN = b"served", b"begun:"
 
 
 @dataclass(frozen=True)
 class Promoted:
-    """A day of a table at one of its versions."""
+    """A day of a table at one of its versions; `table` is Delta's own id of it, another one in another lake."""
 
     version: int
     day: str
+    table: str = ""
 
     @property
     def date(self) -> date:
@@ -64,12 +67,22 @@ class Marker:
         """All of it is in the store, and whatever `settled`, read before the run began, had left half done is not.
 
         A newer publication that ended first is not forgotten: where both wrote, its rows have won.
+
+        Raises:
+            Temporary: the store has forgotten that the run began.
         """
 
         def change(pipe: Any) -> None:
-            before = json.loads(pipe.hget(self._key, _SERVED) or b"{}")
+            entry = json.loads(pipe.hget(self._key, _SERVED) or b"{}")
+            before = Promoted(**entry["promoted"]) if entry else Promoted(-1, "")
+            if not pipe.hexists(self._key, _BEGUN + run.encode()):
+                raise Temporary(
+                    "the online store has lost its records while this was published: it was emptied, or restarted",
+                    state="some rows may be missing there",
+                    next_step="publish the day again: every row is sent",
+                )
             pipe.multi()
-            if not before or before["promoted"]["version"] <= promoted.version:
+            if before.table != promoted.table or before.version <= promoted.version:
                 entry = {"promoted": asdict(promoted), "written_as": written_as}
                 pipe.hset(self._key, _SERVED, json.dumps(entry))
             pipe.hdel(self._key, *(_BEGUN + name.encode() for name in {run, *settled.begun}))

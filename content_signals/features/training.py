@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import duckdb
@@ -34,7 +35,7 @@ from content_signals.errors import Refused, UnknownName, UsageError
 from content_signals.features.asof import EVENT, MOMENT, ROW, Mode, Rows, joined
 from content_signals.features.service_plan import ServicePlan, ViewPlan, service_plan
 from content_signals.features.store import feature_store
-from content_signals.lake.files import filesystem, write_json
+from content_signals.lake.files import all_exist, filesystem, write_json
 from content_signals.lake.history import SUPERSEDED_AT
 from content_signals.lake.layout import Lake, LakeTable
 from content_signals.lake.manifests import Pin, manifest, manifest_folder
@@ -44,6 +45,10 @@ from content_signals.settings import Settings, load_settings
 
 MEMORY = "4GB"  # of DuckDB; what does not fit goes to disk
 _ONE_DAY = timedelta(days=1)
+pc: Any = pyarrow.compute
+# By the numbers of feast.types.ValueType, of features that no file has yet.
+_TYPES = {1: "blob", 2: "varchar", 3: "integer", 4: "bigint", 5: "double", 6: "float", 7: "boolean", 8: "timestamptz"}
+_TYPES |= {number + 10: f"{kind}[]" for number, kind in _TYPES.items()}
 # Types of Delta that DuckDB calls otherwise.
 _KINDS = {"string": "varchar", "long": "bigint", "timestamp": "timestamptz", "binary": "blob"}
 
@@ -93,7 +98,7 @@ class TrainingSet:
 
     def write(self, path: str) -> None:
         """To one Parquet file, in bounded memory, however many rows there are."""
-        files, inner = filesystem(path)
+        files, inner = filesystem(path if "://" in path else str(Path(path).absolute()))
         files.create_dir(inner.rsplit("/", 1)[0], recursive=True)
         with self._connected() as (connection, sql):
             reader: Any = connection.sql(sql).to_arrow_reader(100_000)
@@ -209,7 +214,7 @@ class _Question:
         moments = self.entities.column(EVENT)
         if not len(moments) or moments.null_count == len(moments):
             return date.max, date.min
-        span: Any = pyarrow.compute.min_max(moments).as_py()
+        span: Any = pc.min_max(moments).as_py()
         first = date.min if view.ttl is None else (span["min"] - timedelta(microseconds=view.ttl)).date() - _ONE_DAY
         return first, span["max"].date()
 
@@ -263,7 +268,7 @@ def _checked(entities: pa.Table | Any, plan: ServicePlan) -> pa.Table:
     clash = taken & set(rows.column_names)
     if clash:
         raise UsageError(f"the entities have a column {clash.pop()}, which is a feature's name")
-    moments = rows.column(EVENT).cast(pa.timestamp("us", "UTC"))
+    moments = pc.floor_temporal(rows.column(EVENT), unit="microsecond").cast(pa.timestamp("us", "UTC"))
     return rows.set_column(rows.column_names.index(EVENT), EVENT, moments)
 
 
@@ -273,6 +278,11 @@ def _used(platform: _Platform, view: ViewPlan, at_versions: Mapping[str, int]) -
     snapshot = _snapshot(lake_table, at_versions.get(table.table))
     if snapshot.version is None:
         raise UsageError(f"{table.table}: no day has been promoted yet", next_step="build it first")
+    if not all_exist(snapshot.files()):
+        raise UsageError(
+            f"{table.table}: files of version {snapshot.version} are not kept any more",
+            next_step="leave the version out, or name one that a manifest pins",
+        )
     history = Snapshot(lake_table.history).version
     return _Used(table.table, snapshot.version, history, fingerprint(table), view.features)
 
@@ -310,7 +320,8 @@ def _rows_of(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, view: Vi
     files = snapshot.files([day for day in snapshot.files_by_day if days[0] <= day <= days[1]])
     source, there = _source(connection, files)
     wanted = (view.join_key, *view.features, EVENT_TS, COMPUTED_AT, SUPERSEDED_AT)
-    columns = [f'"{n}"' if n in there else f'cast(null as {kinds[n]}) as "{n}"' for n in wanted]
+    types = dict(zip(view.features, (_TYPES[kind] for kind in view.kinds), strict=True)) | kinds
+    columns = [f'"{n}"' if n in there else f'cast(null as {types[n]}) as "{n}"' for n in wanted]
     return f"select {', '.join(columns)} from {source}"
 
 
@@ -320,7 +331,8 @@ def _source(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> tupl
         return "(select 1 where false)", set()
     if "://" in files[0]:  # by the same means as everything else in the lake
         system, _ = filesystem(files[0])
-        data = ds.dataset([filesystem(file)[1] for file in files], filesystem=system)
+        parts: Any = [ds.dataset(filesystem(file)[1], filesystem=system) for file in files]
+        data = ds.dataset(parts, schema=pa.unify_schemas([part.schema for part in parts]))
         name = f"files_{hashlib.sha256(repr(files).encode()).hexdigest()[:12]}"
         connection.register(name, data)
         return name, set(data.schema.names)

@@ -45,7 +45,7 @@ class Published:
         """The feature's value."""
         if not self.kept:
             return _NOT_KEPT
-        return self.row[feature] if self.row else None
+        return self.row.get(feature) if self.row else None
 
 
 def explain(context: Context, entity: str, key: str, feature: str, at: datetime) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from content_signals.lake.statistics import footer_statistics
 # a publisher send differences.
 TABLE_PROPERTIES = {
     "delta.enableChangeDataFeed": "true",
+    # The log is kept whole: what a training set's manifest or the online store was made from is a version of it.
+    "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": "interval 30 days",
     "delta.deletedFileRetentionDuration": "interval 7 days",
 }

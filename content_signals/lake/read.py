@@ -7,7 +7,7 @@ files, and no JVM-side Delta log has to be loaded. Columns a file does not have 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import reduce
 
@@ -39,6 +39,12 @@ def read_days(spark: SparkSession, snapshot: Snapshot, days: Iterable[date] | No
     if not _are_big([sum(file.size for file in files) for files in chosen.values()]):
         return read_files(spark, schema, snapshot.files(chosen))
     return reduce(DataFrame.unionByName, [_read_day(spark, schema, day, snapshot.files([day])) for day in chosen])
+
+
+def with_columns(rows: DataFrame, types: Mapping[str, str]) -> DataFrame:
+    """The rows with these columns, null where there were none: a contract may be ahead of its table."""
+    missing = {name: F.lit(None).cast(kind) for name, kind in types.items() if name not in rows.columns}
+    return rows.withColumns(missing) if missing else rows
 
 
 def read_files(spark: SparkSession, schema: StructType, files: list[str]) -> DataFrame:

@@ -19,7 +19,7 @@ class Snapshot:
     """One version of a table, loaded once. A table that does not exist yet holds nothing.
 
     Args:
-        version: an earlier version; it can be loaded for as long as the table's log is kept.
+        version: an earlier version. DeltaError: it is not kept.
     """
 
     def __init__(self, table: LakeTable, version: int | None = None) -> None:
@@ -27,6 +27,8 @@ class Snapshot:
         try:
             self.delta: DeltaTable | None = DeltaTable(table.path, version=version)
         except TableNotFoundError:
+            if version is not None:
+                raise
             self.delta = None
 
     @property

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+from deltalake.exceptions import DeltaError
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
-from content_signals.errors import BrokenData, NotLanded, UsageError
+from content_signals.errors import BrokenData, NotLanded, Temporary, UsageError
 from content_signals.features.comparison import EXPECTED, Mismatch, compare, fetch, lines_of
 from content_signals.features.decode import KINDS
 from content_signals.features.online import View
-from content_signals.features.served import Marker
+from content_signals.features.served import Marker, Promoted
 from content_signals.features.store import online_client, store_answers
 from content_signals.features.sweep import living_keys
 from content_signals.features.views import time_to_live
-from content_signals.lake.files import write_json
-from content_signals.lake.read import read_days
+from content_signals.lake.files import all_exist, write_json
+from content_signals.lake.layout import LakeTable
+from content_signals.lake.read import read_days, with_columns
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.takedowns import taken_down
 from content_signals.pipeline.context import Context, Outcome
@@ -45,25 +47,38 @@ def check_online(context: Context, spark: SparkSession, table: Table, *, sample:
         raise UsageError(f"{table.table} is not served", next_step="check a table with serve=True")
     view, lake_table = view_of(context, table), context.lake.of(table)
     with store_answers(), online_client(context.settings) as client:
-        published = Marker(client, view.project, view.name).read().promoted
+        marker = Marker(client, view.project, view.name)
+        served = marker.read()
+        published = served.promoted
         if published is None:
             raise NotLanded(
                 f"{table.table}: the store does not say what it holds",
                 next_step=f"publish_features --table {table.table} …",
             )
-        current, then = Snapshot(lake_table), Snapshot(lake_table, published.version)
+        current, then = Snapshot(lake_table), _published(table, lake_table, published)
         of_table = _rows(spark, table, then, published.date, sample, context.run.fence)
         keys = [str(key) for key in of_table.column(view.join_key).to_pylist()]
         keys = list(dict.fromkeys([*keys, *islice(living_keys(client, view), sample)]))
         types = context.catalog.types(table)
         kinds = [KINDS[types[name]] for name in table.values]
+        stored = fetch(client, view, keys)
+        rows = [
+            _rows_of(spark, table, types, s, day, keys)
+            for s, day in ((then, published.date), (current, current.days[-1]))
+        ]
+        aside = _aside(context, spark, table, current.days[-1], keys)
+        keys = [key for key in keys if key not in aside]  # they keep their last good values, by design
+        if served.begun or marker.read() != served:
+            raise Temporary(
+                f"{table.table}: a publication is under way, or was killed", next_step="check again after it"
+            )
         found = compare(
             view,
             kinds,
             keys,
-            fetch(client, view, keys),
-            lines_of(view, _rows_of(spark, table, then, published.date, keys)),
-            lines_of(view, _rows_of(spark, table, current, current.days[-1], keys)),
+            stored,
+            lines_of(view, rows[0]),
+            lines_of(view, rows[1]),
             taken_down(context.lake, table.entity.name),
             at=context.run.fence,
             ttl=int(time_to_live(table).total_seconds() * 1_000_000),
@@ -79,11 +94,37 @@ def _rows(spark: SparkSession, table: Table, snapshot: Snapshot, day: date, samp
     return read_days(spark, snapshot, [day]).where(drawn).select(key).limit(2 * sample).toArrow()
 
 
-def _rows_of(spark: SparkSession, table: Table, snapshot: Snapshot, day: date, keys: Sequence[str]) -> pa.Table:
+def _published(table: Table, lake_table: LakeTable, published: Promoted) -> Snapshot:
+    """The table as it was published."""
+    try:
+        then = Snapshot(lake_table, published.version)
+        if all_exist(then.files([published.date])):
+            return then
+    except DeltaError:
+        pass
+    raise NotLanded(
+        f"{table.table}: version {published.version}, which was published, is not kept any more",
+        next_step=f"publish_features --table {table.table} --day D",
+    )
+
+
+def _aside(context: Context, spark: SparkSession, table: Table, day: date, keys: Sequence[str]) -> set[str]:
+    """Those of the keys whose rows are in quarantine."""
+    found = Snapshot(context.lake.quarantine(table))
+    if not found.rows([day]):
+        return set()
+    wanted = spark.createDataFrame([(key,) for key in keys], f"{table.keys[0]} string")
+    rows = read_days(spark, found, [day]).select(table.keys[0])
+    return {str(row[0]) for row in rows.join(F.broadcast(wanted), on=table.keys[0], how="left_semi").collect()}
+
+
+def _rows_of(
+    spark: SparkSession, table: Table, types: Mapping[str, str], snapshot: Snapshot, day: date, keys: Sequence[str]
+) -> pa.Table:
     """The rows of some keys on a day."""
     columns = [table.keys[0], *table.values, EVENT_TS, COMPUTED_AT]
     wanted = spark.createDataFrame([(key,) for key in keys], f"{table.keys[0]} string")
-    rows = read_days(spark, snapshot, [day]).select(*columns)
+    rows = with_columns(read_days(spark, snapshot, [day]), types).select(*columns)
     return rows.join(F.broadcast(wanted), on=table.keys[0], how="left_semi").select(*columns).toArrow()
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from content_signals.contract import Table
 from content_signals.errors import UnknownName, UsageError
+from content_signals.features.lease import Lease
 from content_signals.features.live import Flip, flip, version_before
 from content_signals.features.registry import register, registry_answers
 from content_signals.features.served import Marker
@@ -30,8 +31,10 @@ def flip_family(context: Context, family: str, version: int | None, reason: str,
         raise UsageError(f"a flip has a reason of at least {LEAST_REASON} characters", next_step='--reason "why"')
     served = [table for table in context.catalog.tables if table.serve]
     chosen = _version(served, family, version)
-    with registry_answers(), store_answers(), closing(online_client(context.settings)) as client:
+    with registry_answers(), store_answers(), ExitStack() as stack:
+        client = stack.enter_context(closing(online_client(context.settings)))
         store = feature_store(context.settings)
+        stack.enter_context(Lease(client, store.project, "registry").held(context.say))  # no publication undoes it
         register(store, context.settings)
         to = chosen or version_before(store, context.catalog, family)
         online = [t.table for t in served if Marker(client, store.project, t.table).read().promoted]

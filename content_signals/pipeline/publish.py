@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
+from deltalake.exceptions import DeltaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -26,10 +27,11 @@ from content_signals.features.served import Marker, Promoted, Served
 from content_signals.features.store import feature_store, online_client, store_answers
 from content_signals.features.sweep import sweep
 from content_signals.lake.files import all_exist, remove, write_json
-from content_signals.lake.read import read_days
+from content_signals.lake.read import read_days, with_columns
 from content_signals.lake.receipts import Receipt, append_receipt
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage
+from content_signals.lake.takedowns import taken_down
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.takedown import mark_taken_down, view_of
 from content_signals.pipeline.told import found_again
@@ -76,7 +78,8 @@ def publish(
         context.say(f"{table.table} {older}: not published; {why}")
     with registry_answers(), store_answers(), online_client(context.settings) as client:  # fail before work starts
         store = feature_store(context.settings)
-        register(store, context.settings)
+        with Lease(client, store.project, "registry").held(context.say):  # no flip in between is undone
+            register(store, context.settings)
         publication = Publication(context, spark, table, snapshot, store, client)
         publication.run(full=full)
     outcome.days.append(day)
@@ -114,8 +117,10 @@ class Publication:
     @cached_property
     def promoted(self) -> Promoted:
         """What is to be served."""
-        assert self.snapshot.version is not None  # a day of it is promoted
-        return Promoted(self.snapshot.version, str(self.snapshot.days[-1]))
+        assert self.snapshot.delta is not None  # a day of it is promoted
+        return Promoted(
+            self.snapshot.delta.version(), str(self.snapshot.days[-1]), str(self.snapshot.delta.metadata().id)
+        )
 
     @cached_property
     def stage(self) -> Stage:
@@ -131,8 +136,9 @@ class Publication:
 
     @cached_property
     def now(self) -> DataFrame:
-        """The rows to be served; columns that older files lack are null."""
-        return read_days(self.spark, self.snapshot, [self.promoted.date])
+        """The rows to be served; columns that the table lacks are null."""
+        rows = read_days(self.spark, self.snapshot, [self.promoted.date])
+        return with_columns(rows, self.context.catalog.types(self.table))
 
     @cached_property
     def written_as(self) -> str:
@@ -149,14 +155,22 @@ class Publication:
             return
         with Lease(self.client, self.store.project, self.table.table).held(self.context.say) as ticket:
             served = self.marker.read()
+            if served.promoted and self._is_newer(served.promoted):
+                self.context.say(f"{name}: another publication has brought version {served.promoted.version} meanwhile")
+                return
             self.marker.begin(run.run_id, self.promoted)
             self._send(served, ticket, full=full)
             counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
             self.context.say(f"{name}: {counts}")
             self._receipt(served)
-            self.marker.end(run.run_id, self.promoted, self.written_as, served)
+            # Of what went through Feast nobody knows how the store has taken it.
+            written_as = self.written_as if self.engine == "spark" else ""
+            self.marker.end(run.run_id, self.promoted, written_as, served)
         if self._swept_to:
             remove(self._swept_to)
+
+    def _is_newer(self, other: Promoted) -> bool:
+        return other.table == self.promoted.table and other.version > self.promoted.version
 
     def _send(self, served: Served, ticket: Ticket, *, full: bool) -> None:
         reason = unsupported(self.store, self.now.select(*self.table.values).limit(0).toArrow().schema)
@@ -174,8 +188,9 @@ class Publication:
             datetime.combine(self.promoted.date + timedelta(days=1), datetime.min.time(), UTC),
             datetime.fromtimestamp(self.stage.fence / 1_000_000, UTC),
         )
-        states = [served.promoted, *served.begun.values()] if served.promoted and not full else []
-        before = self._rows_of(states) if states else None
+        states = [served.promoted, *served.begun.values()] if served.promoted else []
+        known = served.written_as and not full and all(s and s.table == self.promoted.table for s in states)
+        before = self._rows_of(states) if states and known else None
         alike = before is not None and len(states) == 1 and served.written_as == self.written_as
         same_day = alike and states[0] is not None and states[0].day == self.promoted.day
         if before is None:
@@ -188,8 +203,12 @@ class Publication:
         """Keys and times of days as they were at earlier versions; None where one of them is not kept any more."""
         frames = []
         for state in filter(None, states):
-            then = Snapshot(self.snapshot.table, state.version)
-            if not all_exist(then.files([state.date])):
+            try:
+                then = Snapshot(self.snapshot.table, state.version)
+                there = all_exist(then.files([state.date]))
+            except DeltaError:
+                there = False
+            if not there:
                 self.context.say(f"{self.table.table}: version {state.version} is not kept any more")
                 return None
             frames.append(read_days(self.spark, then, [state.date]).select(self.table.keys[0], EVENT_TS, COMPUTED_AT))
@@ -236,7 +255,11 @@ class Publication:
     def _through_feast(self, reason: str) -> None:
         self.context.say(f"{self.table.table}: through Feast's own API, slower: {reason}")
         self.engine = "feast"
-        written: Written = publish_files(self.store, self.table, self.snapshot.files([self.promoted.date]))
+        assert self.table.entity is not None  # a served table has one
+        gone = taken_down(self.context.lake, self.table.entity.name)
+        files = self.snapshot.files([self.promoted.date])
+        written: Written = publish_files(self.store, self.table, files, without=gone)
+        mark_taken_down(self.context, self.table)
         self.sent = Sent(read=written.sent, written=written.served, stale=written.not_taken)
         self.read_back = written.sent
         if written.not_taken:

@@ -19,14 +19,15 @@ def purge_removed(context: Context, older_than_days: int) -> Outcome:
     stay: they are what landed. Whatever comes back later is erased by the next run.
     """
     outcome, before = Outcome(), context.run.now - timedelta(days=older_than_days)
-    for entity in sorted({t.entity.name for t in context.catalog.tables if t.entity}):
+    join_keys = {t.entity.name: t.entity.join_key for t in context.catalog.tables if t.entity}
+    for entity in sorted(join_keys):
         keys = sorted(key for key, entry in taken_down(context.lake, entity).items() if entry.at <= before)
         if not keys:
             continue
         outcome.rows_in += len(keys)
         for table in context.catalog.tables:
-            if table.entity and table.entity.name == entity:
-                outcome.rows_out += _purge_table(context, table, keys, outcome)
+            if join_keys[entity] in table.keys:
+                outcome.rows_out += _purge_table(context, table, join_keys[entity], keys, outcome)
     if outcome.rows_out:
         names = [found["name"] for found in manifests(context.lake)]
         if names:
@@ -36,11 +37,10 @@ def purge_removed(context: Context, older_than_days: int) -> Outcome:
     return outcome
 
 
-def _purge_table(context: Context, table: Table, keys: list[str], outcome: Outcome) -> int:
-    assert table.entity is not None
+def _purge_table(context: Context, table: Table, column: str, keys: list[str], outcome: Outcome) -> int:
     removed = 0
     for part in _parts(context, table):
-        rows = purge(part, table.entity.join_key, keys)
+        rows = purge(part, column, keys)
         if rows:
             context.say(f"{part.name}: {rows} rows erased")
             outcome.paths.append(part.path)

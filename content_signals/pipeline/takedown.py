@@ -11,11 +11,19 @@ import pyarrow.dataset as ds
 
 from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, Table
 from content_signals.errors import NotLanded, UnknownName, UsageError
+from content_signals.features.decode import ARROW, KINDS
 from content_signals.features.lease import Lease
 from content_signals.features.online import Mode, View, Writer
 from content_signals.features.store import PROJECT_NAME, online_client, store_answers
 from content_signals.lake.snapshot import Snapshot
-from content_signals.lake.takedowns import GIVEN_BACK, TAKEN_DOWN, Takedown, add_takedown, taken_down
+from content_signals.lake.takedowns import (
+    GIVEN_BACK,
+    TAKEN_DOWN,
+    Takedown,
+    add_takedown,
+    entries_of,
+    taken_down,
+)
 from content_signals.pipeline.context import Context
 
 LEAST_REASON = 10
@@ -38,13 +46,17 @@ def take_down(context: Context, entity: str, key: str, reason: str, who: str) ->
 def give_back(context: Context, entity: str, key: str, reason: str, who: str) -> list[str]:
     """Undo a takedown: the key is served again, with the rows that the newest promoted days have for it.
 
+    May be run again, where the store did not answer in the middle of it.
+
     Raises:
-        NotLanded: the key is not taken down.
+        NotLanded: the key was never taken down.
     """
     tables = tables_of(context, entity)
-    if key not in taken_down(context.lake, entity):
-        raise NotLanded(f"{entity} {key!r} is not taken down", next_step="nothing: it is served if it has a row")
-    add_takedown(context.lake, entity, Takedown(key, GIVEN_BACK, _reason(reason), who, context.run.now))
+    last = [entry for entry in entries_of(context.lake, entity) if entry.key == key]
+    if not last:
+        raise NotLanded(f"{entity} {key!r} was never taken down", next_step="nothing: it is served if it has a row")
+    if last[-1].action == TAKEN_DOWN:
+        add_takedown(context.lake, entity, Takedown(key, GIVEN_BACK, _reason(reason), who, context.run.now))
     _mark(context, tables, [key], "give", context.run.now)
     for table in tables:
         _publish_row(context, table, key)
@@ -86,8 +98,14 @@ def _publish_row(context: Context, table: Table, key: str) -> None:
     if not snapshot.delta or not snapshot.days:
         return
     data = snapshot.delta.to_pyarrow_dataset(file_pruning_predicate=[(DAY, "=", str(snapshot.days[-1]))])
-    wanted = [table.keys[0], *table.values, EVENT_TS, COMPUTED_AT]
-    rows = data.to_table(columns=wanted, filter=(ds.field(DAY) == snapshot.days[-1]) & (ds.field(table.keys[0]) == key))
+    there = [name for name in table.values if name in data.schema.names]
+    wanted = (ds.field(DAY) == snapshot.days[-1]) & (ds.field(table.keys[0]) == key)
+    rows = data.to_table(columns=[table.keys[0], *there, EVENT_TS, COMPUTED_AT], filter=wanted)
+    types = context.catalog.types(table)
+    for name in set(table.values) - set(there):  # the contract is ahead of the table
+        kind: Any = ARROW[KINDS[types[name]]]
+        missing = pa.nulls(rows.num_rows, pa.timestamp("us", "UTC") if pa.types.is_timestamp(kind) else kind)
+        rows = rows.append_column(name, missing)
     for batch in rows.to_batches():
         _write(context, view_of(context, table), batch, "put")
 

@@ -159,3 +159,16 @@ def test_into_an_empty_view_rows_are_written_without_looking_until_somebody_else
         looked.clear()
         writer.write(batch([("d", 1, 0, 1)]))
         assert not looked  # of another publication it knows nothing
+
+
+def test_a_lease_that_was_lost_is_not_taken_back(store, monkeypatch):
+    """Another publication took it over and has ended since: what the first still has to write is older."""
+    monkeypatch.setattr(module, "SECONDS", 0.2)
+    monkeypatch.setattr(module, "_RENEWED", 0.5)
+    first = lease(store)
+    with first.held(print) as ticket:
+        time.sleep(0.3)  # it has run out
+        with lease(store).held(print):
+            pass
+        time.sleep(0.5)  # renewed in vain
+        assert store.hget(ticket.key, b"holder") is None

@@ -94,6 +94,7 @@ def put_online(context: Context, version: int) -> None:
     with Writer(view_of(context, table)) as writer:
         writer.write(pa.record_batch({"track_id": pa.array(["a"]), **columns, **stamps}))
     marker = Marker(online_client(context.settings), "content_signals", table.table)
+    marker.begin("run", Promoted(1, "2026-03-01"))
     marker.end("run", Promoted(1, "2026-03-01"), "", Served())
 
 

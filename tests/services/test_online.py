@@ -155,6 +155,16 @@ def test_a_row_that_plain_feast_wrote_is_replaced_by_a_newer_one_and_not_by_an_o
             assert held(store, view, "a") == expected(batch([("a", 6, 0, 3)]), 0)
 
 
+def test_what_was_taken_down_stays_so_though_plain_feast_writes_it(store, view):
+    [name] = encode.entity_keys(pa.array(["a"]), view.join_key, view.project).to_pylist()
+    with Writer(view) as writer:
+        writer.write(batch([("a", 4, 0, 1)]), "take")
+        store.hset(
+            name, mapping={view.time_field: message(START + timedelta(hours=9)), view.feature_fields[0]: b"feast"}
+        )
+        assert writer.write(batch([("a", 10, 0, 2)])) == {"taken down": 1}
+
+
 def test_views_of_one_entity_leave_each_other_alone(store, view):
     other = View(view.url, view.project, "track_v2", view.join_key, FEATURES)
     with Writer(view) as first, Writer(other) as second:

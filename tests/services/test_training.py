@@ -317,3 +317,38 @@ def test_the_command_makes_a_set_lists_it_makes_it_again_and_releases_it(story, 
         run("make", SERVICE, "--entities", labels, "--to", "x", "--at", "nonsense")
     with pytest.raises(UsageError, match="there is no file"):
         run("make", SERVICE, "--entities", f"{tmp_path}/none.parquet", "--to", "x")
+
+
+def test_moments_to_the_nanosecond_and_before_1970(story, settings):
+    at = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    story.build(FIRST, {"a": 1}, at)
+    precise = pa.array([int(at.timestamp()) * 10**9 + 999, -(10**9)], pa.timestamp("ns", "UTC"))
+    entities = pa.table({"track_id": ["a", "a"], "event_timestamp": precise})
+    for mode in ("event", "known"):
+        found = training_set(entities, SERVICE, mode, settings=settings, keep=False).arrow()
+        assert found.column(f"{TITLE}__duration_ms").to_pylist() == [1, None]
+
+
+def test_a_file_in_the_working_folder_and_a_history_without_a_new_column(story, settings, tmp_path, monkeypatch):
+    at = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    rows = story.frame([Row("a", FIRST, at, 1)]).drop_columns(["artists_count"])
+    old = rows.append_column("superseded_at", pa.array([at + timedelta(hours=1)], MOMENT))
+    write_deltalake(
+        story.table.history.path, old.append_column("ds", pa.array([FIRST])), mode="append", partition_by=["ds"]
+    )
+    story.build(FIRST, {"a": 2}, at + timedelta(hours=1))
+    monkeypatch.chdir(tmp_path)
+    moments = pa.array([at, at + timedelta(hours=2)], MOMENT)
+    entities = pa.table({"track_id": ["a", "a"], "event_timestamp": moments})
+    training_set(entities, SERVICE, "known", settings=settings, keep=False).write("rows.parquet")
+    assert pq.read_table("rows.parquet").column(f"{TITLE}__duration_ms").to_pylist() == [1, 2]
+
+
+def test_files_that_are_not_kept_are_told_before_anything_is_written(story, settings):
+    at = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    story.build(FIRST, {"a": 1}, at)
+    for file in Snapshot(story.table).files():
+        Path(file).unlink()
+    entities = pa.table({"track_id": ["a"], "event_timestamp": pa.array([at], MOMENT)})
+    with pytest.raises(UsageError, match="files of version 1 are not kept any more"):
+        training_set(entities, SERVICE, settings=settings)

@@ -280,6 +280,26 @@ def test_every_key_is_what_the_table_says_after_any_sequence(platform, days, sen
         assert served(platform) == said_by(platform, days.rows[DAYS[newest]]), act
 
 
+def test_a_store_that_was_filled_from_another_lake_is_filled_anew(platform, days, send):
+    days.build(DAYS[0], ALL)
+    send()
+    shutil.rmtree(platform.settings.lake)
+    other = Days(platform)
+    other.build(DAYS[0], ALL[5:])  # the same version of the same day, in other words
+    assert send()["tombstoned"] == 5
+    assert served(platform) == said_by(platform, other.rows[DAYS[0]])
+
+
+def test_a_store_that_is_emptied_in_the_middle_is_noticed(platform, days, send, monkeypatch):
+    days.build(DAYS[0], ALL)
+    client, check = online_client(platform.settings), step.Publication._check
+    monkeypatch.setattr(step.Publication, "_check", lambda self, name: (check(self, name), client.flushall()))
+    with pytest.raises(Temporary, match="has lost its records"):
+        send()
+    monkeypatch.undo()
+    assert send()["written"] == KEYS
+
+
 def test_a_receipt_says_what_was_published(platform, days, send, table):
     days.build(DAYS[0], ALL)
     send()
