@@ -77,7 +77,8 @@ def ask(call: Call, asked: Sequence[Sequence[str]], taken: Taken) -> None:
 def sides(bench: Bench, client: FeatureClient, settings: Settings) -> dict[str, Call]:
     """Ways to ask for the same features."""
     service = bench.store.get_feature_service(TABLE.family)
-    http, url = urllib3.PoolManager(), f"http://127.0.0.1:{settings.features_port}/get-online-features"
+    again = urllib3.Retry(3, allowed_methods=None)  # the server ends connections now and then
+    http, url = urllib3.PoolManager(retries=again), f"http://127.0.0.1:{settings.features_port}/get-online-features"
     features = [f"{TABLE.table}:{name}" for name in TABLE.values]
 
     def by_sdk(keys: Sequence[str]) -> object:

@@ -67,8 +67,8 @@ def compare(ours: str, feasts: str) -> None:
     names = ", ".join(f'"{TABLE.table}__{name}"' for name in TABLE.values)
     both = [f"select label, track_id, {names} from read_parquet('{path}')" for path in (ours, f"{feasts}/*.parquet")]
     with duckdb.connect() as connection:
-        rows = [connection.sql(f"select count(*) from ({one})").fetchone() for one in both]
-        different = connection.sql(f"select count(*) from (({both[0]}) except all ({both[1]}))").fetchone()
+        rows = [connection.execute(f"select count(*) from ({one})").fetchone() for one in both]
+        different = connection.execute(f"select count(*) from (({both[0]}) except all ({both[1]}))").fetchone()
     assert rows[0] == rows[1], rows
     assert different == (0,), f"{different} rows differ"
 
