@@ -5,7 +5,7 @@ AIRFLOW := .venv/airflow/bin
 UV_COMPILE := .venv/tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo demo-alert up down test test-unit test-services test-spark test-faults test-airflow test-e2e test-quick lint bench-extract bench-smoke bench-quality bench-publish bench-read lock clean
+.PHONY: help setup setup-test demo demo-alert up down test test-unit test-services test-spark test-faults test-airflow test-e2e test-quick lint bench-extract bench-smoke bench-quality bench-publish bench-read bench-training lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench-publish: setup ## a day of a million rows into the online store: ours and 
 
 bench-read: setup ## features read online: our client, the SDK and the HTTP server of Feast
 	$(JOBS)/python -m benchmarks.read
+
+bench-training: setup ## training sets: ours without a JVM, and Feast on Spark, medians of three
+	$(JOBS)/python -m benchmarks.training
 
 lock: setup ## compile requirements/*.in into the hashed locks, keeping versions that still fit
 	$(UV_COMPILE) requirements/tools.in -o requirements/tools.txt
