@@ -111,7 +111,9 @@ def compare(
     for key in keys:
         one = _compared(view, kinds, key, stored.get(key), published.get(key), now.get(key), key in taken_down)
         if one is None and (line := stored.get(key)) and ttl is not None and at > line.event + ttl and key in now:
-            one = Mismatch(key, Cause.TTL, f"valid for {(at - line.event - ttl) / 3.6e9:.1f} hours less than its age")
+            one = Mismatch(
+                key, Cause.TTL, f"older than its time to live by {(at - line.event - ttl) / 3.6e9:.1f} hours"
+            )
         if one:
             found.append(one)
     return found

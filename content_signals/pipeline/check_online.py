@@ -32,7 +32,7 @@ from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.takedown import view_of
 
 SAMPLE = 1_000
-SHOWN = 100  # mismatches in the report
+SHOWN, FEW = 100, 3  # mismatches in the report, and of each cause in the log
 
 
 def check_online(context: Context, spark: SparkSession, table: Table, *, sample: int = SAMPLE) -> Outcome:
@@ -133,10 +133,17 @@ def _told(context: Context, table: Table, view: View, keys: Sequence[str], found
     path = f"{context.lake.root}/_checks/{view.name}/{context.run.run_id}.json"
     shown: list[dict[str, Any]] = [asdict(one) for one in found[:SHOWN]]
     write_json(path, {"view": view.name, "checked": len(keys), "causes": dict(causes), "mismatches": shown})
-    for one in found[:SHOWN]:
+    said: Counter[str] = Counter()
+    for one in found:
+        said[one.cause] += 1
+        if said[one.cause] > FEW:
+            continue
         about = f" ({', '.join(one.features)})" if one.features else ""
         context.say(f"{view.name} {one.key}: {one.cause}: {one.told}{about}")
-    context.say(f"{view.name}: {len(keys)} keys checked, {len(keys) - len(found)} served as the table has them")
+    counted = "".join(f", {count} {cause}" for cause, count in causes.items())
+    context.say(
+        f"{view.name}: {len(keys)} keys checked, {len(keys) - len(found)} served as the table has them{counted}"
+    )
     wrong = [one for one in found if one.cause not in EXPECTED]
     if wrong:
         counts = ", ".join(f"{count} {cause}" for cause, count in causes.items())

@@ -226,7 +226,7 @@ class Publication:
         self._swept_to = path
         if not found:
             return None
-        self.context.say(f"{self.table.table}: no record of what is served; the store has {found} keys")
+        self.context.say(f"{self.table.table}: {found} keys are in the store; those that the table does not have go")
         return self.spark.read.parquet(path)
 
     def _check(self, name: str) -> None:
