@@ -56,7 +56,7 @@ class FeatureClient:
         features: Sequence[str] = (),
         timeout: float = 1.0,
         connections: int = 32,
-        refresh: float = 0.5,
+        refresh: float = 0.25,
         keep_stale: bool = False,
         last_known: int = 0,
         store: FeatureStore | None = None,

@@ -72,10 +72,10 @@ def test_patience_ends(store):
 
 
 def test_a_lease_is_renewed_while_it_is_held(store, monkeypatch):
-    monkeypatch.setattr(module, "SECONDS", 0.6)
+    monkeypatch.setattr(module, "SECONDS", 2.0)
     monkeypatch.setattr(module, "_RENEWED", 0.1)
     with lease(store).held(print):
-        time.sleep(1.0)
+        time.sleep(3.0)
         with pytest.raises(Temporary), lease(store).held(print, patience=0.1):
             pass
 
