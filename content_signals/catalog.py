@@ -156,7 +156,7 @@ class Catalog:
         return types[column]
 
     def live(self, family: str) -> Table:
-        """The version of a family that models following `live` read: the newest."""
+        """The version of a family that is live until the registry says otherwise: the newest."""
         return self.table(family)
 
     @staticmethod

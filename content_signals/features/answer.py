@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from content_signals.errors import UnknownName
 from content_signals.features.decode import Column, aware, moment, values_of
+from content_signals.features.row_version import GONE, TAKEN_DOWN, state_of
 from content_signals.features.service_plan import ServicePlan, ViewPlan
 
 Rows = Mapping[str, Sequence[Sequence[bytes | None]]]  # join key -> a reply of the store a key
@@ -35,7 +36,7 @@ class Status(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-_GONE, _TAKEN_DOWN, _TIMES = b"g", b"t", 17  # states in a row's version, and the bytes it has before the event time
+_NOT_THERE = {GONE: Status.MISSING, TAKEN_DOWN: Status.TAKEN_DOWN}
 
 
 @dataclass(frozen=True)
@@ -156,15 +157,6 @@ def read_replies(
     return Features(keys, columns, states, as_of)
 
 
-def _not_there(time: bytes | None, version: bytes | None) -> Status | None:
-    """What a row's version says of its state. Plain Feast may have written values over one that was gone."""
-    if version is None or version[:1] not in (_GONE, _TAKEN_DOWN):
-        return None
-    if version[:1] == _TAKEN_DOWN:
-        return Status.TAKEN_DOWN
-    return Status.MISSING if version[_TIMES:] == time else None
-
-
 def _state(view: ViewPlan, replies: Sequence[Sequence[bytes | None]], first: int, as_of: int) -> ViewState:
     """Status and event time of each key, by the time and version fields at `first` of each reply."""
     moments = [-1 if reply[first] is None else moment(reply[first] or b"") for reply in replies]
@@ -173,7 +165,7 @@ def _state(view: ViewPlan, replies: Sequence[Sequence[bytes | None]], first: int
     status[:] = [
         Status.MISSING
         if since < 0
-        else _not_there(reply[first], reply[first + 1])
+        else _NOT_THERE.get(state_of(reply[first], reply[first + 1]))
         or (Status.PRESENT if oldest <= since <= as_of else Status.STALE)
         for since, reply in zip(moments, replies, strict=True)
     ]

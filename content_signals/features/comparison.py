@@ -14,8 +14,8 @@ from content_signals.contract import COMPUTED_AT, EVENT_TS
 from content_signals.features import encode
 from content_signals.features.decode import moment, values_of
 from content_signals.features.online import View, versions
+from content_signals.features.row_version import GONE, SIZE, TAKEN_DOWN, is_ours
 
-_VERSION = 17  # bytes of state, event time and computed_at; see View.version_field
 _DIGITS = 1e-5  # of numbers that differ by no more than this share of themselves, digits were lost
 
 
@@ -60,7 +60,7 @@ class Line:
     @property
     def times(self) -> bytes:
         """What orders versions."""
-        return self.version[1:_VERSION]
+        return self.version[1:SIZE]
 
 
 def lines_of(view: View, rows: pa.Table) -> dict[str, Line]:
@@ -83,8 +83,8 @@ def fetch(client: Any, view: View, keys: Sequence[str]) -> dict[str, Line]:
     found = {}
     for key, (time, version, *cells) in zip(keys, pipe.execute(), strict=True):
         if time is not None:
-            ours = version is not None and version[_VERSION:] == time
-            found[key] = Line(version[:_VERSION] if ours else b"?" + moment(time).to_bytes(8, "big"), tuple(cells))
+            known = version[:SIZE] if version and is_ours(time, version) else None
+            found[key] = Line(known or b"?" + moment(time).to_bytes(8, "big"), tuple(cells))
     return found
 
 
@@ -128,7 +128,7 @@ def _compared(
     now: Line | None,
     down: bool,
 ) -> Mismatch | None:
-    living = stored is not None and stored.version[:1] not in (b"g", b"t")
+    living = stored is not None and stored.version[:1] not in (GONE, TAKEN_DOWN)
     if down:
         told = "taken down, and served all the same" if living else "removed on purpose"
         return Mismatch(key, Cause.FAILED if living else Cause.TAKEN_DOWN, told)

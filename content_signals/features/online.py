@@ -19,15 +19,14 @@ from content_signals.features import encode, wire
 from content_signals.features.decode import moment
 from content_signals.features.encode import Column
 from content_signals.features.lease import Ticket
+from content_signals.features.row_version import GONE, LIVING, SIZE, TAKEN_DOWN, is_ours
 
 # put: values are written. gone, take: they are removed, and the times stay so that nothing older comes back; what was
 # taken yields to nothing but give, which removes every trace.
 Mode = Literal["put", "gone", "take", "give"]
 Outcome = Literal["written", "stale", "taken down"]
 
-_STATES: dict[Mode, bytes] = {"put": b"v", "gone": b"g", "take": b"t", "give": b"g"}
-_TAKEN = b"t"
-_TIMES = 17  # bytes of a version: the state, event time and computed_at in microseconds, most significant first
+_STATES: dict[Mode, bytes] = {"put": LIVING, "gone": GONE, "take": TAKEN_DOWN, "give": GONE}
 _WAITS = (0.2, 1.0, 3.0)  # seconds before each further try at a store that does not answer
 _CHUNK = 200  # rows of a transaction: the store answers nobody else meanwhile
 
@@ -53,11 +52,7 @@ class View:
 
     @property
     def version_field(self) -> bytes:
-        """Field of the version, ours: no feature's name begins with an underscore.
-
-        It holds state, event time and computed_at, then the time field as it was written with it: where that has
-        changed since, plain Feast has written the row.
-        """
+        """Field of the version (`row_version`), ours: no feature's name begins with an underscore."""
         return encode.field_name(self.name, "_version")
 
     @property
@@ -71,8 +66,8 @@ class Writer:
 
     Args:
         ticket: of a publication that holds the view's lease, so that nobody else writes it: rows are looked at, then
-            written, at the store's full speed. Without one each chunk is a transaction, which costs the store half as
-            much again: for few rows.
+            written, at the store's full speed. Without one each chunk is a transaction, which costs the store
+            more: for few rows.
     """
 
     def __init__(self, view: View, ticket: Ticket | None = None) -> None:
@@ -253,18 +248,18 @@ def _stored(stamp: bytes, version: bytes | None) -> bytes:
 
     What was taken down stays so, whoever has written it since.
     """
-    if version and (version[_TIMES:] == stamp or version[:1] == _TAKEN):
-        return version[:_TIMES]
-    return b"v" + max(moment(stamp), 0).to_bytes(8, "big")
+    if version and (is_ours(stamp, version) or version[:1] == TAKEN_DOWN):
+        return version[:SIZE]
+    return LIVING + max(moment(stamp), 0).to_bytes(8, "big")
 
 
 def _decided(mode: Mode, stored: bytes | None, new: bytes) -> Outcome:
     """The rule. Versions are compared as bytes: numbers, most significant byte first, a shorter one before a longer."""
     if mode == "give":
-        return "written" if stored and stored[:1] == _TAKEN else "stale"
+        return "written" if stored and stored[:1] == TAKEN_DOWN else "stale"
     if stored is None or mode == "take":
         return "written"
-    if stored[:1] == _TAKEN:
+    if stored[:1] == TAKEN_DOWN:
         return "taken down"
     return "written" if new[1:] >= stored[1:] else "stale"
 
@@ -272,10 +267,10 @@ def _decided(mode: Mode, stored: bytes | None, new: bytes) -> Outcome:
 def versions(event_ts: Column, computed_at: Column, mode: Mode) -> Column:
     """Versions of rows as the store keeps them: the state and the two times."""
     times = np.column_stack([_micros(event_ts), _micros(computed_at)]).astype(">i8")
-    matrix = np.empty((len(times), _TIMES), np.uint8)
+    matrix = np.empty((len(times), SIZE), np.uint8)
     matrix[:, 0] = ord(_STATES[mode])
     matrix[:, 1:] = times.view(np.uint8)
-    return encode.cut_rows(matrix, np.full(len(times), _TIMES, np.int64))
+    return encode.cut_rows(matrix, np.full(len(times), SIZE, np.int64))
 
 
 def _micros(column: Column) -> Any:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
 from content_signals.features import encode
 from content_signals.features.online import View, versions
+from content_signals.features.row_version import TAKEN_DOWN
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -45,6 +46,6 @@ def _replaced(client: Any, view: View, rows: pa.Table) -> list[bool]:
     for name in names:
         pipe.hget(name, view.version_field)
     return [
-        found is not None and (found[:1] == b"t" or found[1 : len(version)] > version[1:])
+        found is not None and (found[:1] == TAKEN_DOWN or found[1 : len(version)] > version[1:])
         for found, version in zip(pipe.execute(), expected, strict=True)
     ]

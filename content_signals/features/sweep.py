@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from content_signals.features import encode
 from content_signals.features.online import View
+from content_signals.features.row_version import LIVING, state_of
 from content_signals.lake.files import filesystem
 
 _SCAN = 5_000
@@ -50,13 +51,7 @@ def _living(client: Any, view: View) -> Iterator[list[str]]:
         for name in keys:
             pipe.hmget(name, view.time_field, view.version_field)
         answers = zip(keys.values(), pipe.execute(), strict=True)
-        yield [key for key, (time, version) in answers if time is not None and _lives(time, version)]
-
-
-def _lives(time: bytes, version: bytes | None) -> bool:
-    """Whether a row has values, by its version; plain Feast may have written some over one that was gone."""
-    state = (version or b"v")[:1]
-    return state == b"v" or (state == b"g" and (version or b"")[17:] != time)
+        yield [key for key, (time, version) in answers if time is not None and state_of(time, version) == LIVING]
 
 
 def _key(name: bytes, prefix: bytes, project: str) -> str | None:

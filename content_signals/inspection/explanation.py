@@ -17,13 +17,15 @@ from content_signals.errors import NotLanded, UnknownName
 from content_signals.features import encode
 from content_signals.features.decode import KINDS, aware, moment, values_of
 from content_signals.features.online import View
+from content_signals.features.row_version import GONE, LIVING, TAKEN_DOWN, state_of
 from content_signals.features.store import online_client, store_answers
 from content_signals.lake.receipts import Receipt, receipts_of
-from content_signals.lake.takedowns import TAKEN_DOWN, entries_of
+from content_signals.lake.takedowns import TAKEN_DOWN as WAS_TAKEN_DOWN
+from content_signals.lake.takedowns import entries_of
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.takedown import tables_of, view_of
 
-_STATES = {b"v": "present", b"g": "missing: the key has left the table", b"t": "taken down"}
+_STATES = {LIVING: "present", GONE: "missing: the key has left the table", TAKEN_DOWN: "taken down"}
 _NOT_KEPT = "not known: the files of this version are not kept any more"
 
 
@@ -150,14 +152,14 @@ def _online(view: View, context: Context, key: str, feature: str) -> dict[str, A
     kind = KINDS[context.catalog.types(context.catalog.table(view.name))[feature]]
     return {
         "value": values_of(kind, [cell]).python()[0],
-        "status": _STATES[(version or b"v")[:1]],
+        "status": _STATES[state_of(since, version)],
         "valid from": aware(moment(since)).isoformat(),
     }
 
 
 def _taken_down(context: Context, entity: str, key: str, at: datetime) -> dict[str, str] | None:
     entries = [entry for entry in entries_of(context.lake, entity) if entry.key == key and entry.at <= at]
-    if not entries or entries[-1].action != TAKEN_DOWN:
+    if not entries or entries[-1].action != WAS_TAKEN_DOWN:
         return None
     last = entries[-1]
     return {"reason": last.reason, "by": last.who, "at": last.at.isoformat(timespec="seconds")}
