@@ -150,15 +150,17 @@ def _signals_sql(tiles: Path) -> str:
         FROM aged LEFT JOIN users USING (track_id) GROUP BY track_id"""
 
 
-def run(rows: int, runs: int, folder: Path, keep: Path | None) -> dict[str, object]:
+def run(rows: int, runs: int, folder: Path, keep: Path | None, *, json_lines: bool) -> dict[str, object]:
     """Generate, run, compare, report."""
     console = Console(width=None if sys.stdout.isatty() else 150)
     landing = keep or folder / "landing"
-    events, lines = (_events(landing, rows, file_format) for file_format in ("parquet", "jsonl"))
+    events = _events(landing, rows, "parquet")
     con = duckdb.connect(config={"threads": os.cpu_count() or 1, "memory_limit": "4GB"})
     con.execute(f"SET TimeZone = 'UTC'; SET temp_directory = '{folder}/spill'; SET preserve_insertion_order = false")
     spark = _session(folder)
-    found = [*steps(con, spark, events, folder), ingest_step(con, spark, lines, DAYS)]
+    found = [*steps(con, spark, events, folder)]
+    if json_lines:
+        found.append(ingest_step(con, spark, _events(landing, rows, "jsonl"), DAYS))
     compared = {}
     for step in found:
         compared[step.name] = assert_equal(con, step, *run_in_turn(step, folder, runs))
@@ -246,9 +248,10 @@ def main() -> None:
     given.add_argument("--runs", type=int, default=3)
     given.add_argument("--landing", type=Path, help="keep the events here, and take them from here when they are there")
     given.add_argument("--history", type=Path, help="a file of JSON lines to add the result to")
+    given.add_argument("--no-json", action="store_true", help="leave out the step from JSON lines, the longest")
     asked = given.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-extract-", dir=os.environ.get("TMPDIR")) as folder:
-        result = run(asked.rows, asked.runs, Path(folder), asked.landing)
+        result = run(asked.rows, asked.runs, Path(folder), asked.landing, json_lines=not asked.no_json)
     if asked.history:
         with asked.history.open("a", encoding="utf-8") as history:
             history.write(json.dumps(result) + "\n")
