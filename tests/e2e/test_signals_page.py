@@ -183,7 +183,9 @@ def test_a_tab_of_the_run_and_of_the_task(browser: Any, api: AirflowApi, run_id:
 
     for path in ("", "/tasks/validate"):
         page = opened(browser, api, f"/dags/{BUILD}/runs/{quote(run_id, safe='')}{path}", size=DESKTOP)
-        page.get_by_role("link", name="Signals", exact=True).last.click()
+        signals = page.get_by_role("link", name="Signals", exact=True)
+        expect(signals).to_have_count(2)  # the navigation has one; the tab comes with the run, later
+        signals.last.click()
         frame = page.frame_locator("iframe")
         expect(frame.get_by_role("heading", name=f"{TODAY} stopped")).to_be_visible()
         expect(frame.get_by_text("Another run than this one")).to_have_count(0)
