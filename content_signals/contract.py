@@ -209,6 +209,7 @@ class Source(_Versioned):
         order_by: columns that decide which of several rows with one key is kept: the first. Without them only exact
             duplicates are dropped.
         max_malformed_ratio: more malformed rows than this share of a file stop the day.
+        max_quarantine_ratio: more rows that break critical rules than this share stop the day.
     """
 
     area: ClassVar[str] = "sources"  # folder of the lake the table lies in
@@ -221,6 +222,12 @@ class Source(_Versioned):
     order_by: tuple[str, ...] = ()
     fresh_within: timedelta = timedelta(hours=30)
     max_malformed_ratio: float = 0.01
+    max_quarantine_ratio: float = 0.01
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that name a row of a day."""
+        return self.key
 
     @property
     def dated(self) -> bool:
@@ -240,7 +247,13 @@ class Source(_Versioned):
     @model_validator(mode="after")
     def _check(self) -> Source:
         check_columns(self.table, self.values, self.key, RESERVED_IN_SOURCES)
-        check_limits(self.table, self.version, self.fresh_within, max_malformed_ratio=self.max_malformed_ratio)
+        check_limits(
+            self.table,
+            self.version,
+            self.fresh_within,
+            max_malformed_ratio=self.max_malformed_ratio,
+            max_quarantine_ratio=self.max_quarantine_ratio,
+        )
         for kind, names in (("key", self.key), ("order_by", self.order_by)):
             foreign = [name for name in names if name not in self.values]
             require(not foreign, f"{self.table}: {kind} {', '.join(foreign)} is none of its columns")

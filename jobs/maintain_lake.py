@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import date
 
-from content_signals.contract import Table
+from content_signals.contract import Source, Table
 from content_signals.day import parse_day
 from content_signals.errors import UsageError
 from content_signals.lake.maintain import MIN_RETENTION_HOURS, maintain, maintain_entries
@@ -28,6 +28,8 @@ def work(context: Context, given: argparse.Namespace, _days: list[date]) -> Outc
     outcome = Outcome()
     for contract in contracts:
         tables = [context.lake.of(contract), context.lake.quarantine(contract)]
+        if isinstance(contract, Source):
+            tables.append(context.lake.malformed(contract))
         if isinstance(contract, Table):
             tables.append(context.lake.of(contract).history)
             tables += [context.lake.tiles(contract), context.lake.coarse_tiles(contract)] if contract.windowed else []

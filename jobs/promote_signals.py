@@ -17,7 +17,7 @@ from content_signals.pipeline.promotion import LetThrough, promote_days
 
 def arguments() -> argparse.ArgumentParser:
     """The job's arguments."""
-    made = parser(__doc__, subject="table")
+    made = parser(__doc__, subject="table", sources=True)
     made.add_argument("--override", action="store_true", help="promote one day although its verdict stopped it")
     made.add_argument("--reason", metavar="TEXT", help="why, kept with the commit, the verdict and the alert")
     made.add_argument("--by", metavar="WHO", help="who decided it; default: the user who runs this")
@@ -33,7 +33,7 @@ def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outco
         decision = LetThrough(given.by or getpass.getuser(), given.reason or "", context.run.now)
     elif given.reason or given.by:
         raise UsageError("--reason and --by belong to --override", next_step="add --override, or leave them out")
-    return promote_days(context, context.catalog.table(given.table), days, given.run_id, decision)
+    return promote_days(context, context.catalog.any(given.table), days, given.run_id, decision)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outco
     """Run the step."""
     if len(days) > 1:
         raise UsageError("rows are released day by day", next_step="give --day")
-    table = context.catalog.table(given.table)
+    table = context.catalog.any(given.table)
     read_suite(table.table)  # a broken suite is known before anything starts
     step = import_beside("content_signals.pipeline.release")
     spark = spark_session(f"release {table.table}")
@@ -29,4 +29,4 @@ def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outco
 
 
 if __name__ == "__main__":
-    main("release_quarantine", parser(__doc__, subject="table"), work)
+    main("release_quarantine", parser(__doc__, subject="table", sources=True), work)

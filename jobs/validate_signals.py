@@ -17,7 +17,7 @@ from content_signals.quality.suite import read_suite
 
 def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:
     """Run the step."""
-    table = context.catalog.table(given.table)
+    table = context.catalog.any(given.table)
     read_suite(table.table)  # a broken suite is known before anything starts
     step = import_beside("content_signals.pipeline.validate")
     spark = spark_session(f"validate {table.table}")
@@ -26,4 +26,4 @@ def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outco
 
 
 if __name__ == "__main__":
-    main("validate_signals", parser(__doc__, subject="table"), work)
+    main("validate_signals", parser(__doc__, subject="table", sources=True), work)

@@ -85,7 +85,7 @@ def promote(
         raise UsageError("--reason and --by belong to --override", next_step="add --override, or leave them out")
     context = context_of(settings, say=True)
     decision = LetThrough(by or getpass.getuser(), reason, context.run.now) if override else None
-    outcome = promote_days(context, context.catalog.table(table), [parse_day(day)], run_id, decision)
+    outcome = promote_days(context, context.catalog.any(table), [parse_day(day)], run_id, decision)
     for error in outcome.failed.values():
         raise error
 
@@ -108,7 +108,7 @@ def release(table: str, day: Day, settings: SettingsFile = None) -> None:
     from content_signals.pipeline.beside import import_beside
 
     context = context_of(settings, say=True)
-    found, wanted = context.catalog.table(table), parse_day(day)  # before anything starts
+    found, wanted = context.catalog.any(table), parse_day(day)  # before anything starts
     step = import_beside("content_signals.pipeline.release")
     spark = spark_session(f"release {found.table}")
     step().release(context, spark, found, wanted)

@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import pyarrow.dataset as ds
 
-from content_signals.contract import DAY
+from content_signals.contract import DAY, Source
 from content_signals.day import parse_day
 from content_signals.lake.files import filesystem
+from content_signals.lake.layout import LakeTable
 from content_signals.lake.snapshot import Snapshot
 from content_signals.pipeline.context import Context
 from content_signals.quality.quarantine_columns import ADDED, RULES
@@ -20,9 +21,16 @@ REASON = "reason"  # of lines that a source could not be made of
 def quarantined(context: Context, name: str, day: str, examples: int = 3) -> list[dict[str, Any]]:
     """One row a rule, those broken most first: how many rows break it, and some of them.
 
-    Of a source: one row a reason why lines were set aside.
+    Of a source there is also one row a reason why lines of its file are no rows.
     """
-    table = context.lake.quarantine(context.catalog.any(name))
+    contract = context.catalog.any(name)
+    tables = [context.lake.quarantine(contract)]
+    if isinstance(contract, Source):
+        tables.insert(0, context.lake.malformed(contract))
+    return [one for table in tables for one in _by_rule(table, day, examples)]
+
+
+def _by_rule(table: LakeTable, day: str, examples: int) -> list[dict[str, Any]]:
     files = Snapshot(table).files([parse_day(day)])
     if not files:
         return []

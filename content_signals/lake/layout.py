@@ -1,6 +1,7 @@
 """Where things lie in the lake.
 
 <lake>/{sources,signals,quarantine}/<table>        Delta tables, partitioned by ds
+<lake>/quarantine/<source>{,_rows}                 lines that are no rows, and rows that break rules
 <lake>/signals/<table>{_tiles,_tiles_coarse}       partials of a day's events, and of whole blocks of days
 <lake>/signals/<table>_history                     rows that rebuilds have superseded
 <lake>/receipts/<table>                            what was published to the online store
@@ -58,15 +59,21 @@ class Lake:
         """The coarse tiles of a signal table with long windows."""
         return self._table("signals", f"{table.tiles}_coarse")
 
+    def malformed(self, source: Source) -> LakeTable:
+        """Lines of landing files that are no rows of a source."""
+        return self._quarantine(source.table)
+
     def quarantine(self, contract: Source | Table) -> LakeTable:
-        """What was set aside from a table."""
-        name = contract.table
-        return LakeTable(f"quarantine/{name}", f"{self.root}/quarantine/{name}", f"{self.root}/_runs/quarantine/{name}")
+        """Rows that broke critical rules of a table."""
+        return self._quarantine(f"{contract.table}_rows" if isinstance(contract, Source) else contract.table)
 
     def receipts(self, table: Table) -> LakeTable:
         """What of a signal table was published, and when."""
         name = f"receipts/{table.table}"
         return LakeTable(name, f"{self.root}/{name}", f"{self.root}/_runs/{name}")
+
+    def _quarantine(self, name: str) -> LakeTable:
+        return LakeTable(f"quarantine/{name}", f"{self.root}/quarantine/{name}", f"{self.root}/_runs/quarantine/{name}")
 
     def _table(self, area: str, name: str) -> LakeTable:
         return LakeTable(name, f"{self.root}/{area}/{name}", f"{self.root}/_runs/{name}")

@@ -11,6 +11,7 @@ from datetime import date
 from content_signals.catalog import Catalog
 from content_signals.errors import SignalsError, worst
 from content_signals.lake.layout import Lake, Run
+from content_signals.quality.verdict import Verdict
 from content_signals.settings import Settings
 
 
@@ -45,6 +46,7 @@ class Outcome:
         failed: day -> the error that stopped it; the other days went on.
         skipped: days with nothing to do, and why.
         stages: run ids of the stages that were judged or promoted: not always the step's own.
+        verdicts: of the days that were judged.
     """
 
     days: list[date] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Outcome:
     failed: dict[date, SignalsError] = field(default_factory=dict)
     skipped: dict[date, str] = field(default_factory=dict)
     stages: set[str] = field(default_factory=set)
+    verdicts: dict[date, Verdict] = field(default_factory=dict)
     details: dict[str, object] = field(default_factory=dict)
 
     @property

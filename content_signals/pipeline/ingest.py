@@ -1,4 +1,4 @@
-"""Landing files to a source table: parse strictly, drop duplicates, set malformed rows aside, lose nothing."""
+"""Landing files to a source table: parse strictly, drop duplicates, judge, set aside what is unfit, lose nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import date
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from content_signals.alerts.problem import LATE, LOST
 from content_signals.contract import DAY, RUN_ID, Source
 from content_signals.errors import BrokenData, NotLanded, SignalsError
 from content_signals.lake.layout import start_run
@@ -20,9 +21,10 @@ from content_signals.pipeline import csv_source, event_source, parquet_source
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.landing import LandingFile, broken, find
 from content_signals.pipeline.parsed import Parsed
-from content_signals.pipeline.told import alerts_of
+from content_signals.pipeline.told import alerts_of, tell_verdict
+from content_signals.pipeline.validate import Judge, say_verdict
 from content_signals.quality import status
-from content_signals.quality.verdict import PASSED
+from content_signals.quality.verdict import OUTCOMES, PASSED, STOPPED, Verdict
 from content_signals.windows import dedup
 
 # What a damaged file makes the readers under Spark throw. A store that fails for a while throws something else, and is
@@ -52,11 +54,16 @@ QUARANTINE_COLUMNS = ("file", "line_number", "raw", "reason")
 def ingest(context: Context, spark: SparkSession, source: Source, days: Sequence[date]) -> Outcome:
     """Ingest some days of a source. Each day succeeds or fails by itself, and its owner is told."""
     outcome = _ingest(context, spark, source, days)
+    judged = outcome.verdicts
     with alerts_of(context) as alerts:
+        for day in outcome.days:  # what was late or lost is there now, whatever its rules say
+            alerts.mended(source, day, kinds=(LATE, LOST))
         for day, error in outcome.failed.items():
-            alerts.failed(source, day, error, task_log=context.task_log)
-        for day in outcome.days:
-            alerts.mended(source, day)
+            if day not in judged or judged[day].outcome != STOPPED:
+                alerts.failed(source, day, error, task_log=context.task_log)
+        for day, verdict in judged.items():
+            if day in outcome.days or verdict.outcome == STOPPED:
+                tell_verdict(context, alerts, source, verdict)
     return outcome
 
 
@@ -103,7 +110,7 @@ def _ingest_together(
         # Another attempt: what the one before has staged stays where it is.
         context = replace(context, run=start_run(context.run.run_id))
         parsed = _parse(context, spark, source, files)
-    _ingest_parsed(context, source, files, parsed, outcome)
+    _ingest_parsed(context, spark, source, files, parsed, outcome)
 
 
 def _is_readable(context: Context, spark: SparkSession, file: LandingFile, outcome: Outcome) -> bool:
@@ -120,24 +127,48 @@ def _is_readable(context: Context, spark: SparkSession, file: LandingFile, outco
 
 
 def _ingest_parsed(
-    context: Context, source: Source, files: dict[date, LandingFile], parsed: Parsed, outcome: Outcome
+    context: Context,
+    spark: SparkSession,
+    source: Source,
+    files: dict[date, LandingFile],
+    parsed: Parsed,
+    outcome: Outcome,
 ) -> None:
-    table = context.lake.of(source)
+    table, judge = context.lake.of(source), Judge(context, spark, source)
     stopped = {day: error for day in files if (error := _too_malformed(source, files[day], parsed))}
     good = [day for day in files if day not in stopped]
     _quarantine(context, source, parsed, list(files))
     for stage in _staged(context, source, parsed, good) if good else ():
+        day = date.fromisoformat(stage.day)
         try:
-            promote(table, stage, stage.files)
+            verdict = _judged(context, judge, source, stage, outcome)
+            promote(table, stage, verdict.files, kept=verdict.kept)
         except SignalsError as refusal:
-            outcome.failed[date.fromisoformat(stage.day)] = refusal
+            outcome.failed[day] = refusal
+            outcome.rows_in += parsed.lines[day]
             continue
-        _count(context, source, stage, parsed, outcome)
+        _count(context, source, stage, verdict, parsed, outcome)
     for day, error in stopped.items():
         outcome.failed[day] = error
         outcome.rows_in += parsed.lines[day]
         outcome.quarantined += parsed.malformed[day]
     outcome.paths.append(table.path)
+
+
+def _judged(context: Context, judge: Judge, source: Source, stage: Stage, outcome: Outcome) -> Verdict:
+    """The verdict of a staged day, noted.
+
+    Raises:
+        BrokenData: the day is stopped.
+    """
+    table, verdict = context.lake.of(source), judge.judge(stage)
+    verdict.write(table)
+    outcome.verdicts[date.fromisoformat(stage.day)] = verdict
+    if verdict.failures:
+        say_verdict(context, verdict)
+    if verdict.outcome == STOPPED:
+        raise verdict.stop(table)
+    return verdict
 
 
 def _staged(context: Context, source: Source, parsed: Parsed, days: Sequence[date]) -> list[Stage]:
@@ -190,7 +221,7 @@ def _too_malformed(source: Source, file: LandingFile, parsed: Parsed) -> BrokenD
 
 def _quarantine(context: Context, source: Source, parsed: Parsed, days: Sequence[date]) -> None:
     """Keep malformed rows; days without any are emptied when an earlier file had put some there."""
-    table = context.lake.quarantine(source)
+    table = context.lake.malformed(source)
     earlier = set(Snapshot(table).days)
     touched = [day for day in days if parsed.malformed.get(day) or day in earlier]
     if not touched:
@@ -202,20 +233,21 @@ def _quarantine(context: Context, source: Source, parsed: Parsed, days: Sequence
         promote(table, stage, stage.files)
 
 
-def _count(context: Context, source: Source, stage: Stage, parsed: Parsed, outcome: Outcome) -> None:
+def _count(context: Context, source: Source, stage: Stage, verdict: Verdict, parsed: Parsed, outcome: Outcome) -> None:
     day = date.fromisoformat(stage.day)
     lines, malformed = parsed.lines[day], parsed.malformed[day]
-    duplicates = lines - malformed - stage.rows
+    duplicates, aside = lines - malformed - stage.rows, malformed + verdict.quarantined
     outcome.days.append(day)
     outcome.rows_in += lines
-    outcome.rows_out += stage.rows
-    outcome.quarantined += malformed
-    entry = {"outcome": PASSED, "rows": stage.rows, "quarantined": malformed, "run_id": stage.run_id}
+    outcome.rows_out += verdict.rows
+    outcome.quarantined += aside
+    outcome.verdict = max(outcome.verdict or PASSED, verdict.outcome, key=OUTCOMES.index)
+    entry = {"rows": verdict.rows, "quarantined": aside}
     status.record_promotion(context.lake, source.table, stage.day, context.run.now, **entry)
     outcome.details["duplicates"] = int(str(outcome.details.get("duplicates", 0))) + duplicates
     kind = "duplicates" if source.order_by else "exact duplicates"
     context.say(
-        f"{source.table} {day}: {lines} rows, {malformed} set aside, {duplicates} {kind} dropped, {stage.rows} promoted"
+        f"{source.table} {day}: {lines} rows, {aside} set aside, {duplicates} {kind} dropped, {verdict.rows} promoted"
     )
 
 

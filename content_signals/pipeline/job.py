@@ -30,17 +30,23 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, next_step=f"{self.prog} --help")
 
 
-def parser(description: str | None, *, subject: str | None = "table", days: bool = True) -> argparse.ArgumentParser:
-    """Arguments of a job: `--table` or `--source`, a day or a range, settings and run id."""
+def parser(
+    description: str | None, *, subject: str | None = "table", sources: bool = False, days: bool = True
+) -> argparse.ArgumentParser:
+    """Arguments of a job: `--table` or `--source`, a day or a range, settings and run id.
+
+    Args:
+        sources: `--table` may name a source too.
+    """
     made = _Parser(description=description, allow_abbrev=False)
     if subject:
         made.add_argument(
             f"--{subject}",
             required=True,
             metavar="NAME",
-            help=f"the {subject}, with its version or without (the newest)",
+            help=f"the {subject}{' or source' if sources else ''}, with its version or without (the newest)",
         )
-    made.set_defaults(days_optional=False, subject=subject)
+    made.set_defaults(days_optional=False, subject="any" if sources else subject)
     if days:
         made.add_argument("--day", metavar="YYYY-MM-DD", help="the day")
         made.add_argument(

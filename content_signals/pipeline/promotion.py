@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from content_signals.contract import Table
+from content_signals.contract import Source, Table
 from content_signals.errors import NotLanded, Refused, SignalsError, UsageError
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.promote import Promotion, promote
@@ -47,7 +47,11 @@ class LetThrough:
 
 
 def promote_days(
-    context: Context, table: Table, days: Sequence[date], run_id: str | None, decision: LetThrough | None = None
+    context: Context,
+    table: Source | Table,
+    days: Sequence[date],
+    run_id: str | None,
+    decision: LetThrough | None = None,
 ) -> Outcome:
     """Promote some days. Each succeeds or fails by itself."""
     lake_table = context.lake.of(table)
@@ -80,7 +84,9 @@ def promote_days(
     return outcome
 
 
-def promote_judged(context: Context, contract: Table, stage: Stage, decision: LetThrough | None = None) -> Promotion:
+def promote_judged(
+    context: Context, contract: Source | Table, stage: Stage, decision: LetThrough | None = None
+) -> Promotion:
     """Promote a stage whose own verdict lets it pass, or that somebody lets through.
 
     Raises:
@@ -94,7 +100,7 @@ def promote_judged(context: Context, contract: Table, stage: Stage, decision: Le
         raise Refused(
             f"{table.name} {stage.day}: run {stage.run_id} was stopped: {'; '.join(verdict.stopped_by)}",
             state="nothing was promoted; readers see the day as it was promoted last, if it was",
-            next_step=f"content-signals runs {table.name} --day {stage.day} tells which; mend, extract the day again;"
+            next_step=f"content-signals runs {table.name} --day {stage.day} tells which; mend, run the day again;"
             f' or content-signals promote {table.name} --day {stage.day} --override --reason "…"',
         )
     note = {f"override_{name}": value for name, value in vars(verdict.override).items()} if verdict.override else {}
@@ -118,7 +124,7 @@ def _check_same_rows(table: LakeTable, judged: Stage) -> None:
             f"{table.name} {judged.day}: run {judged.run_id} is promoted with {current.rows} rows; judged again since,"
             f" {judged.rows} rows would pass",
             state="readers see the rows promoted first; the quarantine holds what was found last",
-            next_step=f"extract_signals --table {table.name} --day {judged.day}, then validate and promote",
+            next_step=f"run {judged.day} of {table.name} again, from its first step",
         )
 
 
@@ -129,6 +135,6 @@ def _overruled(table: LakeTable, verdict: Verdict, decision: LetThrough) -> Verd
     if verdict.kept and not verdict.kept.rows:
         raise Refused(
             f"{about}: every row is in quarantine, none is left to promote",
-            next_step=f"content-signals quarantine {table.name} --day {verdict.day}; mend, extract the day again",
+            next_step=f"content-signals quarantine {table.name} --day {verdict.day}; mend, run the day again",
         )
     return verdict.overridden(decision.by, decision.reason.strip(), decision.at)

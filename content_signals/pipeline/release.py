@@ -8,7 +8,7 @@ from datetime import date
 
 from pyspark.sql import SparkSession
 
-from content_signals.contract import Table
+from content_signals.contract import Source, Table
 from content_signals.errors import NotLanded, Refused
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_days
@@ -21,7 +21,7 @@ from content_signals.pipeline.validate import Judge
 from content_signals.quality.verdict import STOPPED
 
 
-def release(context: Context, spark: SparkSession, table: Table, day: date) -> Outcome:
+def release(context: Context, spark: SparkSession, table: Source | Table, day: date) -> Outcome:
     """Stage the day as promoted together with its quarantined rows, judge all of it, and promote what passes.
 
     A release that was stopped, or killed anywhere, is taken up where it ended.
@@ -55,7 +55,7 @@ def release(context: Context, spark: SparkSession, table: Table, day: date) -> O
     )
 
 
-def _promoted(context: Context, table: Table, day: date) -> tuple[Stage, Stage]:
+def _promoted(context: Context, table: Source | Table, day: date) -> tuple[Stage, Stage]:
     """The day as it is promoted, and as it was staged: with the rows that were set aside."""
     lake_table = context.lake.of(table)
     found = Snapshot(context.lake.quarantine(table)).rows([day])
@@ -82,7 +82,7 @@ def _begun(table: LakeTable, current: Stage, whole: Stage) -> Stage | None:
     return newest if (newest.base, newest.digest) == (current.fence, whole.digest) else None
 
 
-def _staged(context: Context, spark: SparkSession, table: Table, current: Stage, whole: Stage) -> Stage:
+def _staged(context: Context, spark: SparkSession, table: Source | Table, current: Stage, whole: Stage) -> Stage:
     """The promoted rows and those in quarantine, staged as one day: what the promoted run had staged."""
     lake_table, day = context.lake.of(table), date.fromisoformat(current.day)
     columns = [field["name"] for field in json.loads(whole.schema_json)["fields"]]
@@ -106,5 +106,5 @@ def _of_another_run(current: Stage) -> Refused:
         " promoted",
         state="the quarantine stays as it is; readers see the day as it was",
         next_step=f"validate_signals --table {current.table} --day {current.day} judges the newest stage again, then"
-        f" promote; if that is refused, extract_signals --table {current.table} --day {current.day} first",
+        f" promote; if that is refused, run {current.day} of {current.table} again, from its first step",
     )

@@ -10,7 +10,7 @@ from datetime import date
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from content_signals.contract import DAY, Table
+from content_signals.contract import DAY, Source, Table
 from content_signals.errors import BrokenData, NotLanded
 from content_signals.lake.files import write_json, write_text
 from content_signals.lake.layout import LakeTable
@@ -34,7 +34,9 @@ DOCS = "data_docs.html"
 _UNREAD = "an error: [FAILED_READ_FILE"  # so begins what is observed by a rule about a file that Spark cannot read
 
 
-def validate(context: Context, spark: SparkSession, table: Table, days: Sequence[date], run_id: str | None) -> Outcome:
+def validate(
+    context: Context, spark: SparkSession, table: Source | Table, days: Sequence[date], run_id: str | None
+) -> Outcome:
     """Judge some staged days. A stopped day fails by itself; the others go on."""
     lake_table = context.lake.of(table)
     stages: list[Stage] = []
@@ -71,19 +73,22 @@ def _note(context: Context, table: LakeTable, stage: Stage, verdict: Verdict, ou
     outcome.paths.append(verdict.write(table))
     outcome.stages.add(stage.run_id)
     outcome.days.append(day)
+    outcome.verdicts[day] = verdict
     outcome.rows_in += stage.rows
     outcome.rows_out += 0 if verdict.outcome == STOPPED else verdict.rows
     outcome.quarantined += verdict.quarantined
     outcome.verdict = max(outcome.verdict or PASSED, verdict.outcome, key=OUTCOMES.index)
     if verdict.outcome == STOPPED:
         outcome.failed[day] = verdict.stop(table)
-    _say(context, verdict)
+    say_verdict(context, verdict)
 
 
 class Judge:
     """Judges days of one table, one after the other: those that pass are history to the next."""
 
-    def __init__(self, context: Context, spark: SparkSession, table: Table, baseline: Baseline | None = None) -> None:
+    def __init__(
+        self, context: Context, spark: SparkSession, table: Source | Table, baseline: Baseline | None = None
+    ) -> None:
         self._context, self._spark, self._table = context, spark, table
         self._lake_table, self._quarantine = context.lake.of(table), context.lake.quarantine(table)
         self._scanner = Scanner(read_suite(table.table), context.settings.quality_engine)
@@ -183,11 +188,11 @@ def _unfit(stage: Stage, what: str) -> BrokenData:
     return BrokenData(
         f"{stage.table} {stage.day}: run {stage.run_id}: {what}",
         state="nothing was promoted; readers see the day as it was promoted last, if it was",
-        next_step=f"mend what wrote it, then extract_signals --table {stage.table} --day {stage.day}",
+        next_step=f"mend what wrote it, then run {stage.day} of {stage.table} again",
     )
 
 
-def _stops(table: Table, stage: Stage, failures: Sequence[Failure], aside: SetAside | None) -> tuple[str, ...]:
+def _stops(table: Source | Table, stage: Stage, failures: Sequence[Failure], aside: SetAside | None) -> tuple[str, ...]:
     """Why a day must not be promoted, a sentence each."""
     located = aside.keys if aside else {}
     whole = [one for one in failures if one.severity == CRITICAL and one.name not in located]
@@ -207,7 +212,8 @@ def _stops(table: Table, stage: Stage, failures: Sequence[Failure], aside: SetAs
     return tuple(why)
 
 
-def _say(context: Context, verdict: Verdict) -> None:
+def say_verdict(context: Context, verdict: Verdict) -> None:
+    """Say what was found, a line each."""
     about = f"{verdict.table} {verdict.day}"
     aside = f", {verdict.quarantined} rows set aside" if verdict.quarantined else ""
     context.say(f"{about}: {verdict.outcome}; {verdict.rules} rules, {len(verdict.failures)} failed{aside}")
@@ -215,8 +221,8 @@ def _say(context: Context, verdict: Verdict) -> None:
         context.say(f"{about}:   {failure}")
 
 
-def null_share(footers: Footers, table: Table) -> float | None:
-    """The share of nulls among all values of a day's signals, None when a footer does not tell."""
+def null_share(footers: Footers, table: Source | Table) -> float | None:
+    """The share of nulls among all values of a day, stamps aside; None when a footer does not tell."""
     nulls = [footers.columns[name].nulls for name in table.values if name in footers.columns]
     if not footers.rows or not nulls or None in nulls:
         return None

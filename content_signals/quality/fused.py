@@ -15,11 +15,14 @@ without it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from great_expectations.core.batch_definition import BatchDefinition
 from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
+from great_expectations.expectations.expectation import Expectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.validator.metrics_calculator import MetricsCalculator
 from great_expectations.validator.v1_validator import Validator
 from great_expectations.validator.validation_graph import ValidationGraph
@@ -73,7 +76,8 @@ class _FusedValidator(WrappedValidator):
             self._all_prepared.clear()  # rules with a parameter of the day are others every day
         self._prepared = self._all_prepared.setdefault(key, Prepared())
         self._metrics_calculator = _FusedCalculator(engine, self._prepared, self._footers)
-        return super().graph_validate(configurations, runtime_configuration)
+        with _configurations_kept():
+            return super().graph_validate(configurations, runtime_configuration)
 
     def _generate_metric_dependency_subgraphs_for_each_expectation_configuration(
         self, *args: Any, **kwargs: Any
@@ -104,3 +108,25 @@ class _FusedCalculator(MetricsCalculator):
         known = plan.answers()
         aborted = graph._resolve(known, runtime_configuration, show_progress_bars=False)
         return known, aborted
+
+
+@contextmanager
+def _configurations_kept() -> Iterator[None]:
+    """While this lasts GX works out the configuration of an expectation once.
+
+    By itself it does so whenever it looks at one of the arguments, some 60 times for each rule and day: most of the
+    time a suite takes outside of Spark.
+    """
+    worked_out: Any = Expectation.configuration
+    known: dict[int, tuple[Expectation, ExpectationConfiguration]] = {}
+
+    def kept(self: Expectation) -> ExpectationConfiguration:
+        if id(self) not in known:
+            known[id(self)] = (self, worked_out.fget(self))  # kept too, so that no other object gets its id
+        return known[id(self)][1]
+
+    Expectation.configuration = property(kept)  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        Expectation.configuration = worked_out  # type: ignore[method-assign]

@@ -31,6 +31,7 @@ from great_expectations.render.renderer.renderer import renderer
 from great_expectations.render.renderer_configuration import RendererConfiguration, RendererValueType
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
+from content_signals.catalog import catalog
 from content_signals.contract import DAY
 from content_signals.lake.layout import Lake, LakeTable
 from content_signals.quality.baseline import Baseline, KeptDay, values_of
@@ -343,7 +344,8 @@ def _of_settings(name: str, newest: Any) -> Compared:
         raise ValueError("the frame has no rows, and so no day to compare with earlier ones")
     day = date.fromisoformat(str(newest)[:10])
     root = Lake(load_settings().lake).root
-    return Compared(day, Baseline(LakeTable(name, f"{root}/signals/{name}", f"{root}/_runs/{name}")))
+    area = "sources" if any(source.table == name for source in catalog().sources) else "signals"
+    return Compared(day, Baseline(LakeTable(name, f"{root}/{area}/{name}", f"{root}/_runs/{name}")))
 
 
 def _digest(engine: Any) -> str:

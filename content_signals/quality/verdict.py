@@ -104,7 +104,7 @@ class Verdict:
             + (f"; the rows are in quarantine/{self.table}, ds={self.day}" if self.quarantined else ""),
             next_step=f"content-signals quarantine {self.table} --day {self.day} and"
             f" {table.run_folder(date.fromisoformat(self.day), self.run_id)}/validation_result.json show what failed;"
-            f" mend the input or the rule in expectations/{self.table}.json, then extract the day again; or let it"
+            f" mend the input or the rule in expectations/{self.table}.json, then run the day again; or let it"
             f' through: content-signals promote {self.table} --day {self.day} --override --reason "…"',
         )
 

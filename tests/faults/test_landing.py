@@ -116,7 +116,7 @@ def test_a_damaged_landing_file(spark, owner, tmp_path, record_property):
     promoted = Snapshot(context.lake.of(source))
     rows = DeltaTable(context.lake.of(source).path).to_pyarrow_dataset().to_table().to_pylist()
     told = {day for message in owner.told for day in message.fields["days"]}
-    aside = Snapshot(context.lake.quarantine(source))
+    aside = Snapshot(context.lake.malformed(source))
     for day, expected in wanted.items():
         stopped = expected.outcome == STOPPED
         assert (day in outcome.failed) == stopped, expected.about

@@ -78,7 +78,7 @@ def kept(context, *columns: str) -> list[tuple]:
 
 
 def aside(context) -> list[tuple]:
-    rows = lake_rows(context.lake.quarantine(context.catalog.source("play_events")).path).to_pylist()
+    rows = lake_rows(context.lake.malformed(context.catalog.source("play_events")).path).to_pylist()
     return sorted((row["ds"], row["line_number"], row["raw"], row["reason"], row["file"]) for row in rows)
 
 

@@ -44,7 +44,7 @@ def source_rows(context, name: str, *columns: str) -> list[tuple]:
 
 
 def aside(context, name: str = "playlist_positions") -> list[tuple]:
-    table = DeltaTable(context.lake.quarantine(context.catalog.source(name)).path).to_pyarrow_dataset().to_table()
+    table = DeltaTable(context.lake.malformed(context.catalog.source(name)).path).to_pyarrow_dataset().to_table()
     return sorted((str(r["ds"]), r["line_number"], r["raw"], r["reason"]) for r in table.to_pylist())
 
 
@@ -113,7 +113,7 @@ def test_each_malformed_row_is_set_aside_with_line_text_and_reason(context, land
     for n, (line, _) in enumerate(bad):
         data = line.encode("utf-8", "surrogateescape")
         assert raws[1502 + n] == (line if "\udcff" not in line else "0x" + data.hex().upper())
-    table = DeltaTable(context.lake.quarantine(context.catalog.source("playlist_positions")).path)
+    table = DeltaTable(context.lake.malformed(context.catalog.source("playlist_positions")).path)
     assert set(table.to_pyarrow_dataset().to_table().column("file").to_pylist()) == {str(path)}
 
 
@@ -312,10 +312,10 @@ def test_a_day_that_cannot_be_promoted_does_not_hide_the_others(landing, positio
     write_positions(landing, NEXT, [f"{NEXT},P,1,a"])
     real = ingest_module.promote
 
-    def promote(table, stage, files):
+    def promote(table, stage, files, **more):
         if stage.day == str(NEXT):
             raise Temporary("other runs won")
-        return real(table, stage, files)
+        return real(table, stage, files, **more)
 
     monkeypatch.setattr(ingest_module, "promote", promote)
     outcome = positions(DAY, NEXT)

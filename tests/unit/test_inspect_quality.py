@@ -65,7 +65,7 @@ def aside(settings, monkeypatch):
     }
     promoted(lake.quarantine(catalog().any(CHANGES)), FIRST, found)
     lines = {"line": ["x;y", "", "z"], "reason": ["fields", "empty", "fields"]}
-    promoted(lake.quarantine(catalog().any(POSITIONS)), FIRST, lines)
+    promoted(lake.malformed(catalog().source(POSITIONS)), FIRST, lines)
 
 
 @pytest.fixture

@@ -145,7 +145,13 @@ def test_the_job_looks_after_everything_that_belongs_to_a_table(tmp_path):
     settings = settings_in(tmp_path)
     lake, popularity = Lake(settings.lake), catalog().table("track_popularity")
     source = catalog().source("playlist_positions")
-    tables = [lake.of(source), lake.quarantine(source), lake.of(popularity), lake.tiles(popularity)]
+    tables = [
+        lake.of(source),
+        lake.malformed(source),
+        lake.quarantine(source),
+        lake.of(popularity),
+        lake.tiles(popularity),
+    ]
     tables += [lake.coarse_tiles(popularity), lake.of(popularity).history]
     orphans = []
     for table in tables:

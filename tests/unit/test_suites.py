@@ -7,27 +7,29 @@ import json
 import pytest
 
 from content_signals.catalog import catalog
-from content_signals.contract import STAMPS
+from content_signals.contract import RUN_ID, STAMPS, Source, Table
 from content_signals.errors import UsageError
 from content_signals.quality.suite import FOLDER, covered_columns, read_suite, suggest
 
 TABLES = {table.table: table for table in catalog().tables}
+ALL: dict[str, Source | Table] = {source.table: source for source in catalog().sources} | TABLES
 
 
-@pytest.mark.parametrize("name", TABLES)
+def columns_of(table: Source | Table) -> set[str]:
+    return {*table.keys, *table.values, *([RUN_ID] if isinstance(table, Source) else STAMPS)}
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_every_column_is_covered(name):
-    table = TABLES[name]
-    wanted = {*table.keys, *table.values, *STAMPS}
-    assert wanted - covered_columns(read_suite(name)) == set()
+    assert columns_of(ALL[name]) - covered_columns(read_suite(name)) == set()
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", ALL)
 def test_rules_are_about_columns_there_are(name):
-    table = TABLES[name]
-    assert covered_columns(read_suite(name)) <= {*table.keys, *table.values, *STAMPS, "ds"}
+    assert covered_columns(read_suite(name)) <= {*columns_of(ALL[name]), "ds"}
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", ALL)
 def test_every_rule_has_a_severity_and_says_why(name):
     suite = read_suite(name)
     assert suite["name"] == name
@@ -38,7 +40,7 @@ def test_every_rule_has_a_severity_and_says_why(name):
 
 
 def test_there_is_no_suite_without_a_table():
-    assert {path.stem for path in FOLDER.glob("*.json")} == set(TABLES)
+    assert {path.stem for path in FOLDER.glob("*.json")} == set(ALL)
 
 
 @pytest.mark.parametrize("name", TABLES)
