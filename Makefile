@@ -22,7 +22,7 @@ demo: setup ## set up, then run the whole path on some days (LANDING=dir: on you
 demo-alert: setup ## break a day on purpose: the alert arrives in a mailbox and at a webhook of this machine
 	@$(JOBS)/python -m content_signals.local.demo_alert
 
-up: setup ## start the Airflow UI, the online store and the feature server
+up: setup ## start the Airflow UI, the online store, and the feature server and UI of Feast
 	@$(JOBS)/content-signals up
 
 down: ## stop what `make up` started

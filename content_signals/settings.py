@@ -42,6 +42,7 @@ class Settings(BaseSettings):
         airflow_port: port of the embedded Airflow UI, loopback only.
         ui_url: address of the Airflow UI, for links in alerts; default: the embedded one's.
         features_port: port of the embedded feature server, loopback only.
+        feast_ui_port: port of Feast's own UI, loopback only.
         quality_engine: how a suite is run: "fused", in few Spark jobs, or "native", by Great Expectations as it comes.
         daily: whether Airflow ingests each day by itself, from yesterday on; without it only runs that are asked for.
         sources: the sources whose files land here, as a list, or as text separated by commas; none named: all there
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     airflow_port: int = Field(default=8080, ge=1, le=65535)
     ui_url: str = ""
     features_port: int = Field(default=6566, ge=1, le=65535)
+    feast_ui_port: int = Field(default=8888, ge=1, le=65535)
     quality_engine: Literal["fused", "native"] = "fused"
     daily: bool = True
     sources: Annotated[tuple[str, ...], NoDecode] = ()
@@ -135,6 +137,7 @@ class Settings(BaseSettings):
             "AIRFLOW_PORT": str(self.airflow_port),
             "UI_URL": self.ui_url,
             "FEATURES_PORT": str(self.features_port),
+            "FEAST_UI_PORT": str(self.feast_ui_port),
             "QUALITY_ENGINE": self.quality_engine,
             "DAILY": str(self.daily).lower(),
             "SOURCES": ",".join(self.sources),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from content_signals.local.service import free_port
 from content_signals.settings import Settings
 
 
@@ -18,3 +19,9 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
         "var": str(folder / "var"),
     }
     return Settings(**given | changes)
+
+
+def with_ports(folder: Path, **changes: Any) -> Settings:
+    """The same, with ports that are free now: nothing else on this machine is in the way."""
+    ports = {name: free_port() for name in ("airflow_port", "features_port", "feast_ui_port")}
+    return settings_in(folder, **ports | changes)

@@ -37,7 +37,7 @@ def env(settings: SettingsFile = None) -> None:
 
 @app.command()
 def up(settings: SettingsFile = None) -> None:
-    """Start the Airflow UI, the online store and the feature server; attach to what runs."""
+    """Start the Airflow UI, the online store, and the feature server and UI of Feast; attach to what runs."""
     from content_signals.local import services
     from content_signals.settings import load_settings
 

@@ -152,4 +152,5 @@ def _wait_attached(service: Service, running: Running) -> None:
 
 
 def _port_setting(service: Service) -> str:
-    return f"{'airflow_port' if service.name == 'airflow' else 'features_port'} in the settings file"
+    setting = {"airflow": "airflow_port", "feast-ui": "feast_ui_port"}.get(service.name, "features_port")
+    return f"{setting} in the settings file"

@@ -1,4 +1,4 @@
-"""The services of one machine: the online store, Airflow and the feature server, brought up and down together."""
+"""The services of one machine: the online store, Airflow and Feast's servers, brought up and down together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from content_signals.local.airflow import airflow_service, airflow_url
-from content_signals.local.features_server import features_service
+from content_signals.local.feast_service import feast_ui_service, features_service
 from content_signals.local.process import StateFile
 from content_signals.local.service import Service, Status, bring_down, bring_up, make_folder, status_of
 from content_signals.local.valkey import valkey_service
@@ -25,10 +25,13 @@ def up(
 ) -> list[Status]:
     """Bring the services up and wait until they answer. Those that run already are attached to.
 
+    Args:
+        features: Feast's feature server and its UI.
+
     Raises:
         ServiceError: naming the service, with the end of its log, or the port that somebody else holds.
     """
-    wanted = {"valkey": valkey, "airflow": airflow, "feature-server": features}
+    wanted = {"valkey": valkey, "airflow": airflow, "feature-server": features, "feast-ui": features}
     states: list[Status] = []
     with _alone(settings):
         for service in _services(settings):
@@ -75,7 +78,8 @@ def running(
 
 def _services(settings: Settings) -> list[Service]:
     """The services in the order they are brought up."""
-    found = [valkey_service(settings), airflow_service(settings), features_service(settings)]
+    found = [valkey_service(settings), airflow_service(settings)]
+    found += [features_service(settings), feast_ui_service(settings)]
     return [service for service in found if service is not None]
 
 

@@ -26,10 +26,9 @@ import pytest
 from content_signals.local import services
 from content_signals.local.airflow import airflow_url
 from content_signals.local.airflow_api import AirflowApi
-from content_signals.local.features_server import features_url
-from content_signals.local.service import free_port
+from content_signals.local.feast_service import features_service
 from content_signals.settings import PROJECT, Settings
-from tests.settings import settings_in
+from tests.settings import with_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -52,7 +51,7 @@ def prepared() -> Iterator[Settings]:
     # Not pytest's own folder: a socket's path may not be as long as those are.
     with tempfile.TemporaryDirectory(prefix="cs-ui-") as name:
         folder = Path(name)
-        settings = settings_in(folder, airflow_port=free_port(), features_port=free_port())
+        settings = with_ports(folder)
         for day, playlists in LANDED.items():
             land(settings, day, playlists)
         spark(settings, "ingest_source", "--source", SOURCE, "--from", str(FIRST), "--to", str(DAY))
@@ -105,7 +104,7 @@ def served(settings: Settings, track: str) -> dict[str, Any]:
     """The features of one track, as a model's service reads them."""
     body = {"feature_service": "track_popularity", "entities": {"track_id": [track]}}
     request = urllib.request.Request(
-        f"{features_url(settings)}/get-online-features",
+        f"{features_service(settings).where}/get-online-features",
         json.dumps(body).encode(),
         {"Content-Type": "application/json"},
     )

@@ -23,10 +23,9 @@ from content_signals.lake.layout import Lake
 from content_signals.local import services
 from content_signals.local.airflow import airflow_url
 from content_signals.local.airflow_api import AirflowApi, AirflowApiError
-from content_signals.local.service import free_port
 from content_signals.settings import Settings
 from tests.e2e.conftest import Platform
-from tests.settings import settings_in
+from tests.settings import with_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -43,7 +42,7 @@ REASON = "the charts do not change on a holiday; {{ run_id }} --by=nobody"
 def prepared() -> Iterator[Settings]:
     """Settings of a lake in which the first day of track popularity is promoted, and the second can be built."""
     with tempfile.TemporaryDirectory(prefix="cs-yes-") as name:
-        settings = settings_in(Path(name), airflow_port=free_port(), features_port=free_port())
+        settings = with_ports(Path(name))
         for day in (FIRST, DAY):
             land(settings, day)
         platform = Platform(settings)

@@ -23,10 +23,9 @@ from content_signals.day import days_until_yesterday
 from content_signals.local import services
 from content_signals.local.airflow import airflow_url
 from content_signals.local.airflow_api import AirflowApi
-from content_signals.local.service import free_port
 from content_signals.orchestration.partition import job_run_id
 from content_signals.settings import Settings
-from tests.settings import settings_in
+from tests.settings import with_ports
 from tests.status_files import (
     RULE,
     a_day,
@@ -58,7 +57,7 @@ DESKTOP, PHONE = {"width": 1400, "height": 760}, {"width": 390, "height": 844}
 @pytest.fixture(scope="module")
 def settings() -> Iterator[Settings]:
     with tempfile.TemporaryDirectory(prefix="cs-page-") as name:
-        yield settings_in(Path(name), airflow_port=free_port(), features_port=free_port(), daily=False)
+        yield with_ports(Path(name), daily=False)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from content_signals.local.process import Command, Running, ServiceError, StateF
 from content_signals.local.service import Service, bring_down, bring_up, free_port, port_is_free, status_of
 from content_signals.local.valkey import answers, valkey_service
 from content_signals.settings import Settings
-from tests.settings import settings_in
+from tests.settings import with_ports
 
 if not Path("/proc").is_dir():
     pytest.skip("whole families of processes are found through /proc", allow_module_level=True)
@@ -193,7 +193,7 @@ def test_a_port_held_by_a_stranger_is_named(folder: Path, state: StateFile) -> N
 
 def settings(folder: Path, store: str | None = None) -> Settings:
     changes = {"online_store": store} if store else {}
-    return settings_in(folder, var=str(folder), airflow_port=free_port(), features_port=free_port(), **changes)
+    return with_ports(folder, var=str(folder), **changes)
 
 
 def ask(folder: Path, *lines: str) -> bytes:

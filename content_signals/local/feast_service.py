@@ -1,10 +1,11 @@
-"""The feature server on this machine: Feast's own, over the feature repository of this checkout."""
+"""Feast's own servers as services of this machine, over the feature repository of this checkout."""
 
 from __future__ import annotations
 
 import os
 import sys
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from content_signals.features.store import REPO, feast_environment
@@ -13,21 +14,16 @@ from content_signals.local.service import LOOPBACK, Service, make_folder
 from content_signals.settings import PROJECT, Settings
 
 
-def features_url(settings: Settings) -> str:
-    """Where services read features."""
-    return f"http://{LOOPBACK}:{settings.features_port}"
-
-
-def features_service(settings: Settings) -> Service:
-    """The feature server as a service."""
-    url = features_url(settings)
+def feast_service(
+    settings: Settings, name: str, verb: str, port: int, *, ready: str, options: Sequence[str] = ()
+) -> Service:
+    """`feast VERB`, listening on the loopback alone; `ready` is the path that answers once it is up."""
     program = Path(sys.prefix) / "bin" / "feast"
     folder = Path(settings.var) / "features"
-    words = [str(program), "-c", str(REPO), "serve", "-h", LOOPBACK, "-p", str(settings.features_port), "-r", "5"]
+    words = [str(program), "-c", str(REPO), verb, "-h", LOOPBACK, "-p", str(port), *options]
     # feature_store.yaml takes its places from the environment.
     own = {**feast_environment(settings), "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
-    environment = {**os.environ, **own}
-    command = Command("feature-server", [*words, "--no-access-log"], PROJECT, environment, folder / "features.log")
+    command = Command(name, words, PROJECT, {**os.environ, **own}, folder / f"{verb}.log")
 
     def prepare() -> None:
         for needed in (program, REPO / "feature_store.yaml"):
@@ -40,13 +36,24 @@ def features_service(settings: Settings) -> Service:
 
     return Service(
         command,
-        where=url,
-        port=settings.features_port,
-        ready=lambda: _answers(f"{url}/health"),
+        where=f"http://{LOOPBACK}:{port}",
+        port=port,
+        ready=lambda: _answers(f"http://{LOOPBACK}:{port}{ready}"),
         prepare=prepare,
         start_seconds=90,
         stop_seconds=15,
     )
+
+
+def features_service(settings: Settings) -> Service:
+    """Feast's feature server: features over HTTP. It looks for changes of the registry every 5 seconds."""
+    options = ("-r", "5", "--no-access-log")
+    return feast_service(settings, "feature-server", "serve", settings.features_port, ready="/health", options=options)
+
+
+def feast_ui_service(settings: Settings) -> Service:
+    """Feast's own UI: what is registered, and what is made of what."""
+    return feast_service(settings, "feast-ui", "ui", settings.feast_ui_port, ready="/projects-list.json")
 
 
 def _answers(url: str) -> bool:
