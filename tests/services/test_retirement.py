@@ -5,12 +5,15 @@ from __future__ import annotations
 import struct
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import mmh3
 import pyarrow as pa
 import pytest
+from pydantic import SecretStr
 
 from content_signals.catalog import Catalog, catalog
 from content_signals.errors import Refused, UsageError
@@ -22,7 +25,7 @@ from content_signals.features.live import leave_again
 from content_signals.features.online import Writer
 from content_signals.features.registry import register
 from content_signals.features.served import Marker, Promoted, Served
-from content_signals.features.store import feature_store
+from content_signals.features.store import feature_store, online_client
 from content_signals.lake.layout import Lake, start_run
 from content_signals.pipeline.cleanup import clean_retired
 from content_signals.pipeline.context import Context
@@ -48,22 +51,35 @@ def with_versions(monkeypatch, *versions: int) -> Catalog:
     return changed
 
 
+@pytest.fixture(scope="module")
+def flipped(store_settings, tmp_path_factory) -> tuple[Context, Path, bytes]:
+    """A registry in which version 1 was live first, then 2, now 3; the file it is in, and what that holds."""
+    folder = tmp_path_factory.mktemp("flipped")
+    changes = {"lake": str(folder / "lake"), "registry": SecretStr(f"sqlite:///{folder}/registry.db")}
+    settings = store_settings.model_copy(update=changes)
+    with pytest.MonkeyPatch.context() as patched, closing(online_client(settings)) as client:
+        with_versions(patched, 1)
+        register(feature_store(settings), settings)
+        known = with_versions(patched, 1, 2, 3, 4)
+        context = Context(settings, Lake(settings.lake), known, start_run(), lambda _: None)
+        for version in (1, 2, 3):
+            put_online(context, client, version, KEYS[:2])
+        flip_family(at(context, START - timedelta(days=30)), FAMILY, 2, REASON, "ranking")
+        flip_family(at(context, START), FAMILY, 3, REASON, "ranking")
+    return context, folder / "registry.db", (folder / "registry.db").read_bytes()
+
+
 @pytest.fixture
-def platform(store, store_settings, monkeypatch, tmp_path) -> Context:
-    """Versions 1 to 4 online: 1 was live first, then 2, now 3; nobody has flipped to 4. What is said is kept."""
-    registry = store_settings.model_copy(update={"lake": str(tmp_path / "lake")})
-    settings = registry.model_validate({**registry.model_dump(), "registry": f"sqlite:///{tmp_path}/registry.db"})
-    with_versions(monkeypatch, 1)
-    register(feature_store(settings), settings)
-    known = with_versions(monkeypatch, 1, 2, 3, 4)
+def platform(store, flipped, monkeypatch) -> Context:
+    """Versions 1 to 4 online, 3 is live, nobody has flipped to 4; a key is taken down. What is said is kept."""
+    made, registry, content = flipped
+    registry.write_bytes(content)
     said: list[str] = []
-    context = Context(settings, Lake(settings.lake), known, start_run(), said.append)
+    context = replace(made, catalog=with_versions(monkeypatch, 1, 2, 3, 4), say=said.append)
     object.__setattr__(context, "said", said)
     for version in (1, 2, 3, 4):
         put_online(context, store, version, KEYS if version < 3 else KEYS[10:])
     take_down(context, "track", KEYS[20], "asked for by the label", "legal")
-    flip_family(at(context, START - timedelta(days=30)), FAMILY, 2, REASON, "ranking")
-    flip_family(at(context, START), FAMILY, 3, REASON, "ranking")
     return context
 
 
