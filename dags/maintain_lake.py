@@ -1,15 +1,17 @@
-"""Keep the lake in shape: erase what was taken down, compact closed days, delete files that no version needs any more.
+"""Keep the lake and the online store in shape: what was taken down, retired versions, small files and unneeded ones.
 
 Runs every day at 03:30 UTC. `purge` erases the signals of what was taken down a week ago. `maintain`, per table:
 OPTIMIZE joins the small files of days that are closed, which changes no row; VACUUM deletes files older than the
 retention that no current version names and no training set's manifest pins, those of rejected and abandoned runs
-included. Readers and running jobs are not disturbed.
+included. `clean` removes from the online store what it holds of versions that were retired a week ago: a flip has moved
+their family on, or their contract is gone, and no registered service reads them. Readers and running jobs are not
+disturbed.
 
 ### When it is red
 Nothing is lost: the lake is as it was, with more files than it needs. It can wait until morning.
 
-* **exit code 75**: a run replaced a day while it was compacted, again and again; retried already. Clear the task when
-  that run is done, or leave it to tomorrow's.
+* **exit code 75**: a run replaced a day while it was compacted, again and again; or, of `clean`, the online store or
+  the registry does not answer; retried already. Clear the task when that is over, or leave it to tomorrow's.
 * **exit code 64**: the form is wrong. Trigger it again.
 * **exit code 1**: a crash, or a table's log cannot be read; retried already. Read the log, look at the table's
   `_delta_log`, mend the cause, clear the task.
@@ -21,6 +23,7 @@ Nothing is lost: the lake is as it was, with more files than it needs. It can wa
 ```
 source .venv/jobs/bin/activate
 python jobs/purge_removed.py --older-than-days 7
+python jobs/clean_retired.py --after-days 7
 python jobs/maintain_lake.py --retention-hours 168 --optimize-before 2020-03-01
 ```
 
@@ -75,6 +78,13 @@ with signals_dag(
             title="Purge after days",
             description="Signals of what was taken down so many days ago are erased from the tables.",
         ),
+        "retired_after_days": Param(
+            7,
+            type="integer",
+            minimum=1,
+            title="Grace of retired versions in days",
+            description="So long a flip can be undone at once; then the version it ended is removed from the store.",
+        ),
         "open_days": Param(
             2,
             type="integer",
@@ -97,6 +107,13 @@ with signals_dag(
             "--retention-hours={{ params['retention_hours'] }}",
             f"--optimize-before={CLOSED_BEFORE}",
         ],
+        job_paths(os.environ),
+        execution_timeout=timedelta(hours=2),
+    )
+    # On its own: a store that is down keeps nobody from the lake's upkeep.
+    python_job(
+        "clean_retired",
+        ["--after-days={{ params['retired_after_days'] }}"],
         job_paths(os.environ),
         execution_timeout=timedelta(hours=2),
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FOLLOWS = ("follow", "live")
 _BEFORE, _BY, _WHY, _WHEN = "live_before", "flipped_by", "flipped_because", "flipped_at"
+_LEFT = "left_live:"  # with a version: when a flip ended its time, kept with the family's own service
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def at_live(
     """A service that follows live, reading the live version of each of its families; any other as it is.
 
     Args:
-        tags: added to those it has.
+        tags: what flips have noted; added to those it has, in place of what earlier flips had noted.
 
     Raises:
         UsageError: the live version lacks a feature that the service reads.
@@ -81,7 +82,7 @@ def at_live(
         features=features,
         description=service.description,
         owner=service.owner,
-        tags={**service.tags, **tags},
+        tags={**{name: text for name, text in service.tags.items() if not name.startswith(_LEFT)}, **tags},
     )
 
 
@@ -110,16 +111,19 @@ def flip(
     before = live[to.family]
     if before.table == to.table:
         raise UsageError(f"{to.table} is the live version of {to.family} already", next_step="nothing")
+    left = left_live(store.list_feature_services(), to.family)
     if to.table not in served:
+        cleaned = f"; it was live until {left[to.table]:%Y-%m-%d}, then cleaned up" if to.table in left else ""
         raise Refused(
-            f"{to.table} is not in the online store: whoever follows {to.family} would read nothing",
+            f"{to.table} is not in the online store{cleaned}: whoever follows {to.family} would read nothing",
             state=f"{before.table} stays live",
-            next_step=f"publish_features --table {to.table} --day D, then flip again",
+            next_step=f"publish_features --table {to.table} --day D{' --full' if cleaned else ''}, then flip again",
         )
     views = {view.name: view for view in store.list_feature_views()}
     told = {_BEFORE: before.table, _BY: who, _WHY: reason, _WHEN: now.isoformat(timespec="seconds")}
+    ended = _noted({name: at for name, at in {**left, before.table: now}.items() if name != to.table})
     moved = [
-        at_live(service, views, {**live, to.family: to}, told)
+        at_live(service, views, {**live, to.family: to}, told | (ended if service.name == to.family else {}))
         for service in services
         if service.tags.get(FOLLOWS[0]) == FOLLOWS[1] and to.family in _families(views, service)
     ]
@@ -129,9 +133,28 @@ def flip(
 
 
 def tags_of_flip(service: FeatureService | None) -> dict[str, str]:
-    """What the last flip has noted with a service: who, why, when, and what was live before."""
+    """What flips have noted with a service: of the last one who, why, when; what was live before, and until when."""
     tags = service.tags if service else {}
-    return {name: tags[name] for name in (_BEFORE, _BY, _WHY, _WHEN) if name in tags}
+    return {n: text for n, text in tags.items() if n in (_BEFORE, _BY, _WHY, _WHEN) or n.startswith(_LEFT)}
+
+
+def left_live(services: Iterable[FeatureService], family: str) -> dict[str, datetime]:
+    """Versions of a family that were live: table -> when a flip ended that, as its registered service has noted."""
+    tags: dict[str, str] = next((service.tags for service in services if service.name == family), {})
+    last = {tags[_BEFORE]: tags[_WHEN]} if _BEFORE in tags else {}
+    noted = {name.removeprefix(_LEFT): text for name, text in tags.items() if name.startswith(_LEFT)}
+    return {name: datetime.fromisoformat(text) for name, text in {**last, **noted}.items()}
+
+
+def leave_again(store: FeatureStore, family: str, table: str, now: datetime) -> None:
+    """Note that a version which was live has left it only now: its time of grace begins anew."""
+    service = store.get_feature_service(family)
+    service.tags.update(_noted({table: now}))
+    store.apply([service])
+
+
+def _noted(left: Mapping[str, datetime]) -> dict[str, str]:
+    return {_LEFT + name: at.isoformat(timespec="seconds") for name, at in left.items()}
 
 
 def version_before(store: FeatureStore, catalog: Catalog, family: str) -> Table:

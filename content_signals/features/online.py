@@ -22,11 +22,11 @@ from content_signals.features.lease import Ticket
 from content_signals.features.row_version import GONE, LIVING, SIZE, TAKEN_DOWN, is_ours
 
 # put: values are written. gone, take: they are removed, and the times stay so that nothing older comes back; what was
-# taken yields to nothing but give, which removes every trace.
-Mode = Literal["put", "gone", "take", "give"]
+# taken yields to nothing but give, which removes every trace. clear: so does this, of any row.
+Mode = Literal["put", "gone", "take", "give", "clear"]
 Outcome = Literal["written", "stale", "taken down"]
 
-_STATES: dict[Mode, bytes] = {"put": LIVING, "gone": GONE, "take": TAKEN_DOWN, "give": GONE}
+_STATES: dict[Mode, bytes] = {"put": LIVING, "gone": GONE, "take": TAKEN_DOWN, "give": GONE, "clear": GONE}
 _WAITS = (0.2, 1.0, 3.0)  # seconds before each further try at a store that does not answer
 _CHUNK = 200  # rows of a transaction: the store answers nobody else meanwhile
 
@@ -176,7 +176,7 @@ class _Rows:
         self._versions = versions(batch.column(EVENT_TS), batch.column(COMPUTED_AT), mode)
         stamps = [times, wire.pc.binary_join_element_wise(self._versions, times, b"")]
         self._twice = wire.pc.count_distinct(self._names).as_py() < len(batch)
-        if mode == "give":
+        if mode in ("give", "clear"):
             self._writes = [self._removed([*fields, *view.feature_fields])]
         elif mode == "put":
             columns = [*stamps, *(encode.values(batch.column(name)) for name in view.features)]
@@ -257,7 +257,7 @@ def _decided(mode: Mode, stored: bytes | None, new: bytes) -> Outcome:
     """The rule. Versions are compared as bytes: numbers, most significant byte first, a shorter one before a longer."""
     if mode == "give":
         return "written" if stored and stored[:1] == TAKEN_DOWN else "stale"
-    if stored is None or mode == "take":
+    if stored is None or mode in ("take", "clear"):
         return "written"
     if stored[:1] == TAKEN_DOWN:
         return "taken down"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from content_signals.errors import Temporary
 
 _SERVED, _BEGUN = b"served", b"begun:"
+_CLEARED, _UNUSED = b"cleared", b"unused"
+_UNDER_WAY, _DONE = b"under way", b"done"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,10 @@ class Marker:
 
     def begin(self, run: str, promoted: Promoted) -> None:
         """From now on rows of this may be in the store."""
-        self._client.hset(self._key, _BEGUN + run.encode(), json.dumps(asdict(promoted)))
+        pipe = self._client.pipeline()
+        pipe.hset(self._key, _BEGUN + run.encode(), json.dumps(asdict(promoted)))
+        pipe.hdel(self._key, _CLEARED)
+        pipe.execute()
 
     def end(self, run: str, promoted: Promoted, written_as: str, settled: Served) -> None:
         """All of it is in the store, and whatever `settled`, read before the run began, had left half done is not.
@@ -92,3 +97,34 @@ class Marker:
     def forget(self) -> None:
         """Nobody knows what is in the store: the next publication sends everything."""
         self._client.hdel(self._key, _SERVED)
+
+    def clear(self) -> None:
+        """From now on rows of the view are removed: none is served, and of no publication anything is there."""
+        begun = [name for name in self._client.hkeys(self._key) if name.startswith(_BEGUN)]
+        pipe = self._client.pipeline()
+        pipe.hset(self._key, _CLEARED, _UNDER_WAY)
+        pipe.hdel(self._key, _SERVED, *begun)
+        pipe.execute()
+
+    def end_clear(self) -> None:
+        """All rows are removed."""
+        self._client.hset(self._key, _CLEARED, _DONE)
+
+    @property
+    def cleared(self) -> bool:
+        """Whether rows of the view were removed, or begun to be, and nothing was published since."""
+        return bool(self._client.hexists(self._key, _CLEARED))
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether all rows of the view were removed, and nothing was published since."""
+        return bool(self._client.hget(self._key, _CLEARED) == _DONE)
+
+    def unused_since(self, now: datetime) -> datetime:
+        """When the view was first found unused; that is now, where it was not noted before."""
+        self._client.hsetnx(self._key, _UNUSED, now.isoformat())
+        return datetime.fromisoformat(self._client.hget(self._key, _UNUSED).decode())
+
+    def used_again(self) -> None:
+        """Take the note that it is unused away."""
+        self._client.hdel(self._key, _UNUSED)

@@ -41,7 +41,19 @@ def living_keys(client: Any, view: View) -> Iterator[str]:
         yield from keys
 
 
+def rows(client: Any, view: View) -> Iterator[list[str]]:
+    """Keys that the store has a row of, whatever its state, some thousand at a time; some may come twice."""
+    for some in _rows(client, view):
+        yield [key for key, _, _ in some]
+
+
 def _living(client: Any, view: View) -> Iterator[list[str]]:
+    for some in _rows(client, view):
+        yield [key for key, time, version in some if time is not None and state_of(time, version) == LIVING]
+
+
+def _rows(client: Any, view: View) -> Iterator[list[tuple[str, bytes | None, bytes | None]]]:
+    """Keys with time and version of their rows."""
     prefix = encode.key_prefix(view.join_key)
     pattern = re.sub(rb"([\[\]*?\\^-])", rb"\\\1", prefix) + b"*"
     names = client.scan_iter(match=pattern, count=_SCAN)
@@ -51,7 +63,7 @@ def _living(client: Any, view: View) -> Iterator[list[str]]:
         for name in keys:
             pipe.hmget(name, view.time_field, view.version_field)
         answers = zip(keys.values(), pipe.execute(), strict=True)
-        yield [key for key, (time, version) in answers if time is not None and state_of(time, version) == LIVING]
+        yield [(key, time, version) for key, (time, version) in answers if time is not None or version is not None]
 
 
 def _key(name: bytes, prefix: bytes, project: str) -> str | None:

@@ -50,6 +50,9 @@ def check_online(context: Context, spark: SparkSession, table: Table, *, sample:
         marker = Marker(client, view.project, view.name)
         served = marker.read()
         published = served.promoted
+        if published is None and marker.cleared:
+            context.say(f"{table.table}: not checked; it is retired and cleaned up")
+            return Outcome()
         if published is None:
             raise NotLanded(
                 f"{table.table}: the store does not say what it holds",

@@ -19,10 +19,12 @@ from content_signals.declaration import fingerprint
 from content_signals.errors import NotLanded, Temporary, UsageError
 from content_signals.features.fallback import FEAST, Written, publish_files, unsupported
 from content_signals.features.lease import Lease, Ticket
+from content_signals.features.live import leave_again
 from content_signals.features.online import View
 from content_signals.features.publish import Difference, Sent, difference, send
 from content_signals.features.readback import not_as_written
 from content_signals.features.registry import register, registry_answers
+from content_signals.features.retirement import retired_since
 from content_signals.features.served import Marker, Promoted, Served
 from content_signals.features.store import feature_store, online_client, store_answers
 from content_signals.features.sweep import sweep
@@ -50,10 +52,12 @@ def publish(
     """Bring the online store to the newest promoted day of a table, as the table is now.
 
     The store has one row a key, so of a range the newest day counts, and a day older than what is promoted changes
-    nothing. What is sent is the difference to what the store says it holds.
+    nothing. What is sent is the difference to what the store says it holds. A retired version whose fields were cleaned
+    up is skipped.
 
     Args:
-        full: send every row, and look in the store itself for keys that left.
+        full: send every row, and look in the store itself for keys that left. Brings a retired version back, whose time
+            of grace begins anew.
 
     Raises:
         UsageError: the table is not served.
@@ -80,8 +84,14 @@ def publish(
         store = feature_store(context.settings)
         with Lease(client, store.project, "registry").held(context.say):  # no flip in between is undone
             register(store, context.settings)
-        publication = Publication(context, spark, table, snapshot, store, client)
+            retired = retired_since(store.list_feature_services(), table.family, table.table)
+            if retired and full:
+                leave_again(store, table.family, table.table, context.run.now)
+        publication = Publication(context, spark, table, snapshot, store, client, None if full else retired)
         publication.run(full=full)
+    if publication.skipped:
+        outcome.skipped[day] = publication.skipped
+        return outcome
     outcome.days.append(day)
     outcome.rows_in, outcome.rows_out = publication.sent.read, publication.sent.written
     outcome.details.update(publication.counts)
@@ -92,7 +102,12 @@ def publish(
 
 @dataclass
 class Publication:
-    """One table's newest day on its way to the online store."""
+    """One table's newest day on its way to the online store.
+
+    Attributes:
+        retired: since when; it is not sent where its fields were cleaned up since.
+        skipped: why it was not sent.
+    """
 
     context: Context
     spark: SparkSession
@@ -100,6 +115,8 @@ class Publication:
     snapshot: Snapshot
     store: FeatureStore
     client: Any
+    retired: datetime | None = None
+    skipped: str = ""
 
     def __post_init__(self) -> None:
         """Begin with nothing sent."""
@@ -154,6 +171,10 @@ class Publication:
             self.context.say(f"{name}: the online store serves version {self.promoted.version} already")
             return
         with Lease(self.client, self.store.project, self.table.table).held(self.context.say) as ticket:
+            if self.retired and self.marker.cleared:
+                self.skipped = f"retired since {self.retired:%Y-%m-%d} and cleaned up; --full brings it back"
+                self.context.say(f"{name}: not published; {self.skipped}")
+                return
             served = self.marker.read()
             if served.promoted and self._is_newer(served.promoted):
                 self.context.say(f"{name}: another publication has brought version {served.promoted.version} meanwhile")

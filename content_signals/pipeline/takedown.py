@@ -14,6 +14,7 @@ from content_signals.errors import NotLanded, UnknownName, UsageError
 from content_signals.features.decode import ARROW, KINDS
 from content_signals.features.lease import Lease
 from content_signals.features.online import Mode, View, Writer
+from content_signals.features.served import Marker
 from content_signals.features.store import PROJECT_NAME, online_client, store_answers
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.takedowns import (
@@ -59,7 +60,8 @@ def give_back(context: Context, entity: str, key: str, reason: str, who: str) ->
         add_takedown(context.lake, entity, Takedown(key, GIVEN_BACK, _reason(reason), who, context.run.now))
     _mark(context, tables, [key], "give", context.run.now)
     for table in tables:
-        _publish_row(context, table, key)
+        if not _is_cleared(context, table):
+            _publish_row(context, table, key)
     return [table.table for table in tables]
 
 
@@ -90,6 +92,12 @@ def _write(context: Context, view: View, rows: pa.RecordBatch, mode: Mode) -> No
         writer.write(rows, mode)
         Lease(client, view.project, view.name).end_connections()
         writer.write(rows, mode)
+
+
+def _is_cleared(context: Context, table: Table) -> bool:
+    """Whether the table is a retired version, of which the store holds nothing any more."""
+    with store_answers(), online_client(context.settings) as client:
+        return Marker(client, PROJECT_NAME, table.table).cleared
 
 
 def _publish_row(context: Context, table: Table, key: str) -> None:

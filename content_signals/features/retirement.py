@@ -1,0 +1,46 @@
+"""Versions that nobody needs online any more: no registered service reads them, and they were live, or are not defined.
+
+A version that is new, which nobody has flipped to yet, is not one of them; nor is one that a model's service pins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from content_signals.features.live import left_live
+from content_signals.features.served import Marker
+
+if TYPE_CHECKING:
+    from feast import FeatureService, FeatureView
+
+
+def readers(services: Sequence[FeatureService], view: str) -> list[str]:
+    """Names of the registered services that read a view, by its name."""
+    return sorted(s.name for s in services if view in {projection.name for projection in s.feature_view_projections})
+
+
+def retired_since(services: Sequence[FeatureService], family: str, view: str) -> datetime | None:
+    """When a flip retired a version, by the name of its view; None: it was never live, or a service reads it."""
+    return None if readers(services, view) else left_live(services, family).get(view)
+
+
+def unneeded_since(
+    view: FeatureView,
+    services: Sequence[FeatureService],
+    defined: Collection[str],
+    marker: Marker,
+    now: datetime,
+) -> datetime | None:
+    """Since when nobody needs a registered view; None: it is needed.
+
+    Args:
+        defined: names of the views that contracts define. Of one whose contract is gone the store notes when that was
+            first seen.
+    """
+    since = retired_since(services, view.tags["family"], view.name)
+    if since is None and (view.name in defined or readers(services, view.name)):
+        marker.used_again()
+        return None
+    return since or marker.unused_since(now)
