@@ -72,22 +72,50 @@ def explain(context: Context, entity: str, key: str, feature: str, at: datetime)
         told["online now"] = _online(view_of(context, table), context, key, name)
     if entry := _taken_down(context, entity, key, at):
         told["taken down"] = entry
-    return told | {"published": _told(current, name), "before": _told(before, name) if before else "nothing else"}
+    told |= {"published": _told(current, name), "before": _told(before, name) if before else "nothing else"}
+    if before:
+        told["inputs that differ"] = differing(before.receipt.inputs, current.receipt.inputs)
+    return told
 
 
 def as_rows(told: Mapping[str, Any]) -> dict[str, Any]:
     """An explanation as a person reads it: what was served and what was served before, side by side."""
     served, before = told["published"], told["before"]
     plain = {name: value for name, value in told.items() if name not in ("published", "before")}
-    was = before if isinstance(before, Mapping) else {}
-    rows = [{"what": n, "served": _short(v), "served before": _short(was.get(n))} for n, v in served.items()]
-    return plain | ({} if was else {"before": before}) | {"why": rows}
+    if not isinstance(before, Mapping):
+        return plain | {"before": before, "why": [{"what": n, "served": _short(v)} for n, v in served.items()]}
+    rows = [{"what": n, "served": _short(v), "served before": _short(before[n])} for n, v in served.items()]
+    return plain | {"why": rows}
 
 
 def _short(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return "; ".join(f"{name}, {len(days)} days until {max(days)}" for name, days in value.items() if days)
+
+
+def differing(before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Input -> the days by which what two publications were made from differs, in words.
+
+    Args:
+        before: input -> day -> digest of what the day was made from; now: the same of the later publication.
+    """
+    found = {}
+    for name in sorted({*before, *now}):
+        was, became = before.get(name, {}), now.get(name, {})
+        days = {
+            "new": [day for day in became if day not in was],
+            "made anew": [day for day in became if day in was and became[day] != was[day]],
+            "left": [day for day in was if day not in became],
+        }
+        told = [f"{how} {_span(sorted(some))}" for how, some in days.items() if some]
+        if told:
+            found[name] = " and ".join(told)
+    return found
+
+
+def _span(days: list[str]) -> str:
+    return days[0] if len(days) == 1 else f"{days[0]} … {days[-1]} ({len(days)} days)"
 
 
 def _feature(tables: list[Table], feature: str) -> tuple[Table, str]:
