@@ -209,13 +209,23 @@ def _micros(as_of: datetime | None) -> int:
     return round(as_of.timestamp() * 1e6)
 
 
-def _by_join_key(plan: ServicePlan, keys: Keys) -> dict[str, Sequence[str]]:
+def _by_join_key(plan: ServicePlan, keys: Keys) -> Mapping[str, Sequence[str]]:
     """The keys by the column they stand in."""
-    if not isinstance(keys, Mapping):
-        if len(plan.join_keys) > 1:
-            told = f"service {plan.service} is about {', '.join(plan.join_keys)}"
-            raise UsageError(told, next_step="give a mapping: column -> keys, all of one length")
+    if isinstance(keys, Mapping):
+        keys = _mapped(plan, keys)
+    elif len(plan.join_keys) == 1:
         keys = {plan.join_keys[0]: keys}
+    else:
+        told = f"service {plan.service} is about {', '.join(plan.join_keys)}"
+        raise UsageError(told, next_step="give a mapping: column -> keys, all of one length")
+    wrong = [key for some in keys.values() for key in some if not isinstance(key, str)]
+    if wrong:
+        raise UsageError(f"a key is a text, not {wrong[0]!r}")
+    return keys
+
+
+def _mapped(plan: ServicePlan, keys: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """A mapping that has the service's columns and no other, in their order."""
     for name in keys:
         if name not in plan.join_keys:
             raise UnknownName(f"key column of service {plan.service}", name, plan.join_keys)
@@ -223,7 +233,4 @@ def _by_join_key(plan: ServicePlan, keys: Keys) -> dict[str, Sequence[str]]:
     if missing or len({len(some) for some in keys.values()}) != 1:
         lengths = ", ".join(f"{len(keys[name]) if name in keys else 'no'} of {name}" for name in plan.join_keys)
         raise UsageError(f"service {plan.service} takes as many keys of each column: {lengths}")
-    wrong = [key for some in keys.values() for key in some if not isinstance(key, str)]
-    if wrong:
-        raise UsageError(f"a key is a text, not {wrong[0]!r}")
     return {name: keys[name] for name in plan.join_keys}

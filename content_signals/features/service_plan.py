@@ -32,12 +32,17 @@ class ViewPlan:
     kinds: tuple[int, ...]
     ttl: int | None
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The features' full names, view:feature."""
         return tuple(f"{self.name}:{feature}" for feature in self.features)
 
-    @property
+    @cached_property
+    def named_kinds(self) -> tuple[tuple[str, int], ...]:
+        """Full name and kind of each feature."""
+        return tuple(zip(self.names, self.kinds, strict=True))
+
+    @cached_property
     def fields(self) -> list[bytes]:
         """What to ask a hash for: time, version, features."""
         own = [encode.time_field(self.name), View("", "", self.name, self.join_key, ()).version_field]
@@ -51,12 +56,12 @@ class ServicePlan:
     service: str
     views: tuple[ViewPlan, ...]
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Full names of all features."""
         return tuple(name for view in self.views for name in view.names)
 
-    @property
+    @cached_property
     def join_keys(self) -> tuple[str, ...]:
         """Columns that name the things asked about, each once."""
         return tuple(dict.fromkeys(view.join_key for view in self.views))
@@ -71,9 +76,9 @@ class ServicePlan:
         return tuple(found)
 
     @cached_property
-    def width(self) -> int:
-        """Fields of the longest reply."""
-        return max(first + len(view.fields) for view, first in self.places)
+    def nothing(self) -> tuple[None, ...]:
+        """A reply without any value, as long as the longest."""
+        return (None,) * max(first + len(view.fields) for view, first in self.places)
 
     @cached_property
     def commands(self) -> dict[str, tuple[bytes, bytes, bytes]]:

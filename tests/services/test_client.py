@@ -159,6 +159,7 @@ def test_time_to_live_is_judged(client, write, as_of, status):
     found = client().get(KEYS, as_of)
     assert set(found.status("whole")) == {status}
     assert found["whole"].mask.all() == (status is Status.STALE)
+    assert found["whole"].data[0] == (0 if status is Status.STALE else 2**63 - 1)  # nor is it under the mask
     kept = client(keep_stale=True).get(KEYS, as_of)
     assert set(kept.status("track_v1")) == {status}
     assert list(kept["whole"].mask) == [False] * 3 + [True, False]
