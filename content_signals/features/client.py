@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -17,6 +18,7 @@ import redis.asyncio
 
 from content_signals.errors import Temporary, UnknownName, UsageError
 from content_signals.features.answer import Features, Rows, read_replies
+from content_signals.features.connections import Connections
 from content_signals.features.last_known import LastKnown
 from content_signals.features.service_plan import ServicePlan, service_plan
 from content_signals.features.store import feature_store
@@ -68,13 +70,13 @@ class FeatureClient:
         self._plan = self._planned()
         self._last = LastKnown(last_known)
         url = settings.online_store.get_secret_value()
+        self._connections = Connections(url, connections, timeout)
         options: dict[str, Any] = {
             "max_connections": connections,
             "timeout": timeout,
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,
         }
-        self._pool: Any = redis.BlockingConnectionPool.from_url(url, **options)
         self._async_pool: Any = redis.asyncio.BlockingConnectionPool.from_url(url, **options)
         self._closed = threading.Event()
         threading.Thread(target=self._refresh, args=(refresh,), name=f"plan of {service}", daemon=True).start()
@@ -122,7 +124,7 @@ class FeatureClient:
     def close(self) -> None:
         """End the thread and the connections."""
         self._closed.set()
-        self._pool.disconnect()
+        self._connections.close()
 
     async def aclose(self) -> None:
         """`close`, for asynchronous callers."""
@@ -145,17 +147,8 @@ class FeatureClient:
 
     def _read(self, plan: ServicePlan, wanted: Mapping[str, Sequence[str]]) -> Rows:
         """One packed pipeline, one round trip."""
-        connection = self._pool.get_connection()
-        try:
-            connection.send_packed_command([self._packed(plan, wanted)])
-            return {
-                name: [connection.read_response(disable_decoding=True) for _ in keys] for name, keys in wanted.items()
-            }
-        except BaseException:
-            connection.disconnect()  # answers may still be on their way
-            raise
-        finally:
-            self._pool.release(connection)
+        replies = iter(self._connections.exchange(self._packed(plan, wanted), sum(map(len, wanted.values()))))
+        return {name: list(islice(replies, len(keys))) for name, keys in wanted.items()}
 
     async def _aread(self, plan: ServicePlan, wanted: Mapping[str, Sequence[str]]) -> Rows:
         connection = await self._async_pool.get_connection()
