@@ -20,7 +20,7 @@ from content_signals.errors import Temporary, UnknownName, UsageError
 from content_signals.features.answer import Features, Rows, read_replies
 from content_signals.features.connections import Connections
 from content_signals.features.last_known import LastKnown
-from content_signals.features.service_plan import ServicePlan, service_plan
+from content_signals.features.service_plan import ServicePlan, registered, service_plan
 from content_signals.features.store import feature_store
 from content_signals.settings import Settings, load_settings
 
@@ -137,11 +137,16 @@ class FeatureClient:
 
     def _refresh(self, every: float) -> None:
         """Look the service up again and again. A registry that does not answer leaves it as it was."""
+        known: tuple[bytes, ...] = ()
         while not self._closed.wait(every):
             try:
+                held = registered(self._store, self._plan)  # before the plan: what changes in between is seen next time
+                if held and held == known:
+                    continue
                 plan = self._planned()
             except Exception:  # noqa: S112  whatever a registry raises: the service known is as good as a moment ago
                 continue
+            known = held
             if plan != self._plan:
                 self._plan = plan
 

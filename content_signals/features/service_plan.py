@@ -136,3 +136,26 @@ def service_plan(store: FeatureStore, service: str) -> ServicePlan:
         ttl = None if view.ttl in (None, FOREVER) else view.ttl // timedelta(microseconds=1)
         views.append(ViewPlan(view.name, view.entity_columns[0].name, names, kinds, ttl))
     return ServicePlan(service, tuple(views))
+
+
+def registered(store: FeatureStore, plan: ServicePlan) -> tuple[bytes, ...]:
+    """What the registry holds of a service and its views, as it is stored: while that is the same, so is the plan.
+
+    A fraction of making the plan, which is mostly Feast's own checks of types. () for a registry other than SQL.
+    """
+    from feast.infra.registry import sql
+    from sqlalchemy import select
+
+    if not isinstance(store.registry, sql.SqlRegistry):
+        return ()
+    services, views = sql.feature_services.c, sql.feature_views.c
+    of_service = select(services.feature_service_proto).where(
+        services.feature_service_name == plan.service, services.project_id == store.project
+    )
+    of_views = (
+        select(views.feature_view_proto)
+        .where(views.feature_view_name.in_([view.name for view in plan.views]), views.project_id == store.project)
+        .order_by(views.feature_view_name)
+    )
+    with store.registry.read_engine.connect() as connection:
+        return tuple(found for query in (of_service, of_views) for found in connection.scalars(query))
