@@ -32,8 +32,9 @@ class LastKnown:
         with self._lock:
             for name, some in keys.items():
                 for key, reply in zip(some, rows[name], strict=True):
-                    self._replies[plan, name, key] = reply
-                    self._replies.move_to_end((plan, name, key))
+                    place = plan, name, key
+                    self._replies[place] = reply
+                    self._replies.move_to_end(place)
             while len(self._replies) > self.size:
                 self._replies.popitem(last=False)
 

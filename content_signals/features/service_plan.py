@@ -56,6 +56,14 @@ class ServicePlan:
     service: str
     views: tuple[ViewPlan, ...]
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Worked out once: a client that keeps last values looks up each key with its plan."""
+        return hash((self.service, self.views))
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Full names of all features."""
