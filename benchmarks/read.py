@@ -4,6 +4,8 @@
 
 One process asks, one call after the other, random keys of a published day of ten features; every side answers from the
 same store. CPU is the asking process's; latency is what it waits. The HTTP server runs beside it on the same machine.
+Ours gives masked arrays of NumPy, and on a line of its own Python's values, as the SDK's to_dict() does. Its client is
+open, and looks the service up again, during its own turns only.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,16 +32,19 @@ from benchmarks.publish import Bench
 from benchmarks.publish_table import TABLE, VALID_FROM, promote_day
 from benchmarks.sides import machine
 from benchmarks.volume import settings_of
+from content_signals.features.answer import Features
 from content_signals.features.client import FeatureClient
 from content_signals.local.services import running
 from content_signals.settings import Settings
 
-OURS, SDK, HTTP = "this project's client", "Feast's SDK", "Feast's feature server, HTTP"
+OURS, VALUES = "this project's client, NumPy", "this project's client, Python's values"
+SDK, HTTP = "Feast's SDK", "Feast's feature server, HTTP"
 # Keys a call -> how many times our CPU the SDK's shall be, and our p99 in milliseconds at most.
 WANTED = {1: (3.0, 1.0), 100: (6.0, 5.0)}
 ROWS = 100_000
 
 Call = Callable[[Sequence[str]], object]
+Side = Callable[[], AbstractContextManager[Call]]
 
 
 @dataclass
@@ -74,8 +80,8 @@ def ask(call: Call, asked: Sequence[Sequence[str]], taken: Taken) -> None:
     taken.cpu += (time.process_time_ns() - cpu) / 1e6
 
 
-def sides(bench: Bench, client: FeatureClient, settings: Settings) -> dict[str, Call]:
-    """Ways to ask for the same features."""
+def sides(bench: Bench, settings: Settings) -> dict[str, Side]:
+    """Ways to ask for the same features, each open during its turns."""
     service = bench.store.get_feature_service(TABLE.family)
     again = urllib3.Retry(3, allowed_methods=None)  # the server ends connections now and then
     http, url = urllib3.PoolManager(retries=again), f"http://127.0.0.1:{settings.features_port}/get-online-features"
@@ -92,18 +98,32 @@ def sides(bench: Bench, client: FeatureClient, settings: Settings) -> dict[str, 
             raise RuntimeError(answer.data.decode())
         return answer.json()
 
-    return {OURS: lambda keys: client.get(keys, VALID_FROM).numpy(), SDK: by_sdk, HTTP: by_http}
+    @contextmanager
+    def ours(taken: Callable[[Features], object]) -> Iterator[Call]:
+        with FeatureClient(TABLE.family, settings, store=bench.store) as client:
+            client.get([], VALID_FROM)  # connects
+            yield lambda keys: taken(client.get(keys, VALID_FROM))
+
+    return {
+        OURS: lambda: ours(Features.numpy),
+        VALUES: lambda: ours(Features.dicts),
+        SDK: lambda: nullcontext(by_sdk),
+        HTTP: lambda: nullcontext(by_http),
+    }
 
 
-def same(calls: dict[str, Call], keys: Sequence[str]) -> None:
+def same(ways: dict[str, Side], keys: Sequence[str]) -> None:
     """All sides give the same values."""
-    ours: Any = calls[OURS](keys)
-    sdk: Any = calls[SDK](keys)
-    http: Any = calls[HTTP](keys)
+    found: dict[str, Any] = {}
+    for side, opened in ways.items():
+        with opened() as call:
+            found[side] = call(keys)
+    http = found[HTTP]
     names = http["metadata"]["feature_names"]
     for name in TABLE.values:
-        expected = ours[f"{TABLE.table}:{name}"].tolist()
-        assert sdk[name] == expected, name
+        expected = found[OURS][f"{TABLE.table}:{name}"].tolist()
+        assert [row[f"{TABLE.table}:{name}"] for row in found[VALUES]] == expected, name
+        assert found[SDK][name] == expected, name
         assert http["results"][names.index(name)]["values"] == expected, name
 
 
@@ -117,19 +137,21 @@ def run(calls_each: int, rounds: int, folder: Path) -> None:
         promote_day(bench.context.lake, ROWS, 0)
         bench.publish()
         bench.spark.stop()
-        with running(settings, airflow=False, valkey=False), FeatureClient(TABLE.family, settings) as client:
-            calls = sides(bench, client, settings)
+        with running(settings, airflow=False, valkey=False):
+            ways = sides(bench, settings)
             taken: dict[tuple[str, int], Taken] = {}
             for many in WANTED:
                 asked = [_keys(chance, many) for _ in range(calls_each)]
-                same(calls, asked[0])
-                for call in calls.values():  # warm
-                    ask(call, asked[: calls_each // 4], Taken())
+                same(ways, asked[0])
+                for opened in ways.values():
+                    with opened() as call:  # warm
+                        ask(call, asked[: calls_each // 4], Taken())
                 gc.collect()
                 gc.freeze()
                 for _ in range(rounds):
-                    for name, call in calls.items():
-                        ask(call, asked, taken.setdefault((name, many), Taken()))
+                    for name, opened in ways.items():
+                        with opened() as call:
+                            ask(call, asked, taken.setdefault((name, many), Taken()))
     console.print(f"{ROWS:,} keys × {len(TABLE.values)} features; {machine()}")
     _print(console, taken, calls_each * rounds)
 

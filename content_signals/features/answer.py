@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -48,8 +48,8 @@ class ViewState:
         event_ts: microseconds since 1970 at which the row became valid; -1 where there is no row.
     """
 
-    status: npt.NDArray[Any]
-    event_ts: npt.NDArray[np.int64]
+    status: Sequence[Status]
+    event_ts: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,12 @@ class Features:
 
     def status(self, feature: str) -> npt.NDArray[Any]:
         """A `Status` a key."""
-        return self.states[self._view(feature)].status
+        status = self.states[self._view(feature)].status
+        return np.fromiter(status, object, len(status))
 
     def age(self, feature: str) -> npt.NDArray[np.float64]:
         """Seconds since the values became valid, a key each; NaN where there is no row."""
-        found = self.states[self._view(feature)].event_ts
+        found = np.array(self.states[self._view(feature)].event_ts, np.int64)
         return np.where(found < 0, np.nan, (self.as_of - found) / 1e6)
 
     def numpy(self) -> dict[str, np.ma.MaskedArray[Any, Any]]:
@@ -124,7 +125,7 @@ class Features:
         for name, column in self.columns.items():
             state = self.states[name.split(":")[0]]
             for row, value, status, since in zip(found, column.python(), state.status, state.event_ts, strict=True):
-                row[name] = Value(value, status, None if since < 0 else aware(int(since)))
+                row[name] = Value(value, status, None if since < 0 else aware(since))
         return found
 
     def _full(self, feature: str) -> str:
@@ -144,16 +145,15 @@ def read_replies(
 ) -> Features:
     """What the store's replies say: a row that is stale, gone or taken down has no values."""
     columns, states = {}, {}
+    usable = {Status.PRESENT, Status.STALE} if keep_stale else {Status.PRESENT}
     for view, first in plan.places:
         replies = rows[view.join_key]
         state = states[view.name] = _state(view, replies, first, as_of)
-        usable = state.status == Status.PRESENT
-        if keep_stale:
-            usable |= state.status == Status.STALE
-        all_usable = bool(usable.all())
-        for place, (name, kind) in enumerate(zip(view.names, view.kinds, strict=True), first + 2):
-            found = values_of(kind, [reply[place] for reply in replies])
-            columns[name] = found if all_usable else replace(found, valid=found.valid & usable)
+        if not usable.issuperset(state.status):
+            pairs = zip(replies, state.status, strict=True)
+            replies = [reply if status in usable else plan.nothing for reply, status in pairs]
+        for place, (name, kind) in enumerate(view.named_kinds, first + 2):
+            columns[name] = values_of(kind, [reply[place] for reply in replies])
     return Features(keys, columns, states, as_of)
 
 
@@ -161,12 +161,11 @@ def _state(view: ViewPlan, replies: Sequence[Sequence[bytes | None]], first: int
     """Status and event time of each key, by the time and version fields at `first` of each reply."""
     moments = [-1 if reply[first] is None else moment(reply[first] or b"") for reply in replies]
     oldest = -(1 << 62) if view.ttl is None else as_of - view.ttl
-    status = np.empty(len(replies), object)
-    status[:] = [
+    status = [
         Status.MISSING
         if since < 0
         else _NOT_THERE.get(state_of(reply[first], reply[first + 1]))
         or (Status.PRESENT if oldest <= since <= as_of else Status.STALE)
         for since, reply in zip(moments, replies, strict=True)
     ]
-    return ViewState(status, np.array(moments, np.int64))
+    return ViewState(status, moments)

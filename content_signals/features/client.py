@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -17,8 +18,9 @@ import redis.asyncio
 
 from content_signals.errors import Temporary, UnknownName, UsageError
 from content_signals.features.answer import Features, Rows, read_replies
+from content_signals.features.connections import Connections
 from content_signals.features.last_known import LastKnown
-from content_signals.features.service_plan import ServicePlan, service_plan
+from content_signals.features.service_plan import ServicePlan, registered, service_plan
 from content_signals.features.store import feature_store
 from content_signals.settings import Settings, load_settings
 
@@ -68,13 +70,13 @@ class FeatureClient:
         self._plan = self._planned()
         self._last = LastKnown(last_known)
         url = settings.online_store.get_secret_value()
+        self._connections = Connections(url, connections, timeout)
         options: dict[str, Any] = {
             "max_connections": connections,
             "timeout": timeout,
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,
         }
-        self._pool: Any = redis.BlockingConnectionPool.from_url(url, **options)
         self._async_pool: Any = redis.asyncio.BlockingConnectionPool.from_url(url, **options)
         self._closed = threading.Event()
         threading.Thread(target=self._refresh, args=(refresh,), name=f"plan of {service}", daemon=True).start()
@@ -122,7 +124,7 @@ class FeatureClient:
     def close(self) -> None:
         """End the thread and the connections."""
         self._closed.set()
-        self._pool.disconnect()
+        self._connections.close()
 
     async def aclose(self) -> None:
         """`close`, for asynchronous callers."""
@@ -135,27 +137,23 @@ class FeatureClient:
 
     def _refresh(self, every: float) -> None:
         """Look the service up again and again. A registry that does not answer leaves it as it was."""
+        known: tuple[bytes, ...] = ()
         while not self._closed.wait(every):
             try:
+                held = registered(self._store, self._plan)  # before the plan: what changes in between is seen next time
+                if held and held == known:
+                    continue
                 plan = self._planned()
             except Exception:  # noqa: S112  whatever a registry raises: the service known is as good as a moment ago
                 continue
+            known = held
             if plan != self._plan:
                 self._plan = plan
 
     def _read(self, plan: ServicePlan, wanted: Mapping[str, Sequence[str]]) -> Rows:
         """One packed pipeline, one round trip."""
-        connection = self._pool.get_connection()
-        try:
-            connection.send_packed_command([self._packed(plan, wanted)])
-            return {
-                name: [connection.read_response(disable_decoding=True) for _ in keys] for name, keys in wanted.items()
-            }
-        except BaseException:
-            connection.disconnect()  # answers may still be on their way
-            raise
-        finally:
-            self._pool.release(connection)
+        replies = iter(self._connections.exchange(self._packed(plan, wanted), sum(map(len, wanted.values()))))
+        return {name: list(islice(replies, len(keys))) for name, keys in wanted.items()}
 
     async def _aread(self, plan: ServicePlan, wanted: Mapping[str, Sequence[str]]) -> Rows:
         connection = await self._async_pool.get_connection()
@@ -209,13 +207,23 @@ def _micros(as_of: datetime | None) -> int:
     return round(as_of.timestamp() * 1e6)
 
 
-def _by_join_key(plan: ServicePlan, keys: Keys) -> dict[str, Sequence[str]]:
+def _by_join_key(plan: ServicePlan, keys: Keys) -> Mapping[str, Sequence[str]]:
     """The keys by the column they stand in."""
-    if not isinstance(keys, Mapping):
-        if len(plan.join_keys) > 1:
-            told = f"service {plan.service} is about {', '.join(plan.join_keys)}"
-            raise UsageError(told, next_step="give a mapping: column -> keys, all of one length")
+    if isinstance(keys, Mapping):
+        keys = _mapped(plan, keys)
+    elif len(plan.join_keys) == 1:
         keys = {plan.join_keys[0]: keys}
+    else:
+        told = f"service {plan.service} is about {', '.join(plan.join_keys)}"
+        raise UsageError(told, next_step="give a mapping: column -> keys, all of one length")
+    wrong = [key for some in keys.values() for key in some if not isinstance(key, str)]
+    if wrong:
+        raise UsageError(f"a key is a text, not {wrong[0]!r}")
+    return keys
+
+
+def _mapped(plan: ServicePlan, keys: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """A mapping that has the service's columns and no other, in their order."""
     for name in keys:
         if name not in plan.join_keys:
             raise UnknownName(f"key column of service {plan.service}", name, plan.join_keys)
@@ -223,7 +231,4 @@ def _by_join_key(plan: ServicePlan, keys: Keys) -> dict[str, Sequence[str]]:
     if missing or len({len(some) for some in keys.values()}) != 1:
         lengths = ", ".join(f"{len(keys[name]) if name in keys else 'no'} of {name}" for name in plan.join_keys)
         raise UsageError(f"service {plan.service} takes as many keys of each column: {lengths}")
-    wrong = [key for some in keys.values() for key in some if not isinstance(key, str)]
-    if wrong:
-        raise UsageError(f"a key is a text, not {wrong[0]!r}")
     return {name: keys[name] for name in plan.join_keys}

@@ -1,7 +1,11 @@
-"""Values as Feast's Redis store keeps them, back as columns: the other half of `encode`."""
+"""Values as Feast's Redis store keeps them, back as columns: the other half of `encode`.
+
+Most calls ask for one key. So a column is a list: an array costs more than the value in it, and is made when asked for.
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +19,7 @@ import pyarrow as pa
 Cells = Sequence[bytes | None]
 
 _REMEMBERED = 1 << 16  # small numbers and times are the same bytes again and again
-_NO_TIME = np.iinfo(np.int64).min
+_NO_TIME = -(1 << 63)
 
 # Number of feast.types.ValueType, which is also the field's in feast.types.Value -> Arrow's type.
 ARROW: dict[int, pa.DataType] = {
@@ -33,30 +37,62 @@ KINDS: dict[str, int] = {"string": 2, "int": 3, "bigint": 4, "double": 5, "boole
 ARROW |= {number + 10: pa.list_(kind) for number, kind in ARROW.items()}
 
 
-@dataclass(frozen=True)
+# NumPy's type of the same kinds, and what stands where there is no value. Others are objects, None where there is none.
+_NUMPY: dict[int, tuple[np.dtype[Any], Any]] = {
+    3: (np.dtype(np.int32), 0),
+    4: (np.dtype(np.int64), 0),
+    5: (np.dtype(np.float64), np.nan),
+    6: (np.dtype(np.float32), np.nan),
+    7: (np.dtype(np.bool_), False),
+    8: (np.dtype("datetime64[s]"), _NO_TIME),
+}
+
+
+@dataclass(slots=True)  # not frozen: that is slower to make than a value to read
 class Column:
-    """Values of one feature and which of them there are. A value that is not there is 0, NaN, NaT or None."""
+    """Values of one feature, as Python's own.
+
+    Attributes:
+        kind: number of the feature's feast.types.ValueType.
+        values: None where there is none; moments are seconds since 1970.
+    """
 
     kind: int
-    values: npt.NDArray[Any]
-    valid: npt.NDArray[np.bool_]
+    values: list[Any]
 
     def numpy(self) -> np.ma.MaskedArray[Any, Any]:
         """Exact in type: a whole number beside a null stays one, the null is masked."""
-        return np.ma.MaskedArray(self.values, mask=~self.valid)
+        values, mask = self.values, None
+        if None in values:
+            mask = [value is None for value in values]
+        if self.kind in _NUMPY:
+            dtype, nothing = _NUMPY[self.kind]
+            if mask:
+                values = [nothing if value is None else value for value in values]
+            made = np.array(values, np.int64).view(dtype) if self.kind == 8 else np.array(values, dtype)
+        else:  # not np.array: it makes two dimensions of lists of one length
+            made = np.fromiter(values, object, len(values))
+        return _masked(made, np.array(mask, np.bool_) if mask else np.zeros(len(values), np.bool_))
 
     def arrow(self) -> pa.Array[Any]:
         """With nulls."""
-        if self.values.dtype == object:
-            return pa.array(
-                [v if there else None for v, there in zip(self.values, self.valid, strict=True)], ARROW[self.kind]
-            )
-        made: pa.Array[Any] = pa.array(self.values, mask=~self.valid).cast(ARROW[self.kind])
+        made: pa.Array[Any] = pa.array(self.values, ARROW[self.kind])
         return made
 
     def python(self) -> list[Any]:
         """As Python's own values, None where there is none; moments are aware and in UTC."""
+        if self.kind == 8:
+            return [None if value is None else datetime.fromtimestamp(value, UTC) for value in self.values]
+        if self.kind in _NUMPY or self.kind in (1, 2):
+            return list(self.values)
         return self.arrow().to_pylist()
+
+
+def _masked(values: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> np.ma.MaskedArray[Any, Any]:
+    """What MaskedArray(values, mask) gives, for half its CPU. For one key that would be most of what a call takes."""
+    made: Any = values.view(np.ma.MaskedArray)
+    made._mask = mask
+    return made  # type: ignore[no-any-return]
 
 
 def values_of(kind: int, cells: Cells) -> Column:
@@ -68,7 +104,7 @@ def values_of(kind: int, cells: Cells) -> Column:
     Raises:
         ValueError: a cell is no value of this type.
     """
-    return _COLUMNS.get(kind, _objects)(kind, cells)
+    return Column(kind, _READ.get(kind, _lists)(cells))
 
 
 @lru_cache(_REMEMBERED)
@@ -103,68 +139,61 @@ def _whole(cell: bytes) -> int:
     return _varint(cell, 1)[0]
 
 
-def _valid(cells: Cells) -> npt.NDArray[np.bool_]:
-    return np.fromiter(map(bool, cells), np.bool_, len(cells))
+def _whole_numbers(cells: Cells) -> list[Any]:
+    return [_whole(cell) if cell else None for cell in cells]
 
 
-def _whole_numbers(kind: int, cells: Cells) -> Column:
-    numbers = np.fromiter((_whole(cell) if cell else 0 for cell in cells), np.int64, len(cells))
-    return Column(kind, numbers.astype(np.int32) if kind == 3 else numbers, _valid(cells))
+def _truths(cells: Cells) -> list[Any]:
+    return [cell[1] != 0 if cell else None for cell in cells]
 
 
-def _truths(kind: int, cells: Cells) -> Column:
-    return Column(kind, np.fromiter((bool(cell and cell[1]) for cell in cells), np.bool_, len(cells)), _valid(cells))
+def _moments(cells: Cells) -> list[Any]:
+    return [None if value == _NO_TIME else value for value in _whole_numbers(cells)]
 
 
-def _moments(kind: int, cells: Cells) -> Column:
-    seconds = _whole_numbers(4, cells)
-    there = seconds.valid & (seconds.values != _NO_TIME)
-    return Column(kind, np.where(there, seconds.values, _NO_TIME).astype("datetime64[s]"), there)
+def _floats(form: str) -> Callable[[Cells], list[Any]]:
+    """How to read numbers that lie behind a byte of tag."""
+    unpack = struct.Struct(form).unpack
+
+    def read(cells: Cells) -> list[Any]:
+        try:
+            return [unpack(cell)[0] if cell else None for cell in cells]
+        except struct.error as error:
+            raise ValueError(f"a cell is no number: {error}") from error
+
+    return read
 
 
-def _floats(kind: int, cells: Cells) -> Column:
-    number = np.dtype("<f8" if kind == 5 else "<f4")
-    message = np.dtype([("tag", "u1"), ("number", number)])
-    there = _valid(cells)
-    found = np.frombuffer(b"".join(filter(None, cells)), message)["number"]
-    if len(found) != np.count_nonzero(there):
-        raise ValueError(f"{len(found)} numbers in {np.count_nonzero(there)} cells")
-    values = np.full(len(cells), np.nan, number)
-    values[there] = found
-    return Column(kind, values, there)
+def _texts(cells: Cells) -> list[Any]:
+    return [_content(cell).decode() if cell else None for cell in cells]
 
 
-def _delimited(kind: int, cells: Cells) -> Column:
-    values = np.empty(len(cells), object)
-    values[:] = [_content(cell) if cell else None for cell in cells]
-    if kind == 2:
-        values[:] = [None if value is None else value.decode() for value in values]
-    return Column(kind, values, _valid(cells))
+def _bytes(cells: Cells) -> list[Any]:
+    return [_content(cell) if cell else None for cell in cells]
 
 
 def _content(cell: bytes) -> bytes:
     return cell[2:] if cell[1] < 0x80 else cell[_varint(cell, 1)[1] :]
 
 
-def _objects(kind: int, cells: Cells) -> Column:
+def _lists(cells: Cells) -> list[Any]:
     """Lists, by protocol buffers' own decoder."""
     from feast.protos.feast.types.Value_pb2 import Value
 
-    values = np.empty(len(cells), object)
-    for place, cell in enumerate(cells):
-        if cell:
-            message = Value.FromString(cell)
-            values[place] = list(getattr(message, message.WhichOneof("val")).val)
-    return Column(kind, values, _valid(cells))
+    values: list[Any] = []
+    for cell in cells:
+        message = Value.FromString(cell) if cell else None
+        values.append(message and list(getattr(message, message.WhichOneof("val")).val))
+    return values
 
 
-_COLUMNS: dict[int, Callable[[int, Cells], Column]] = {
-    1: _delimited,
-    2: _delimited,
+_READ: dict[int, Callable[[Cells], list[Any]]] = {
+    1: _bytes,
+    2: _texts,
     3: _whole_numbers,
     4: _whole_numbers,
-    5: _floats,
-    6: _floats,
+    5: _floats("<xd"),
+    6: _floats("<xf"),
     7: _truths,
     8: _moments,
 }

@@ -32,12 +32,17 @@ class ViewPlan:
     kinds: tuple[int, ...]
     ttl: int | None
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The features' full names, view:feature."""
         return tuple(f"{self.name}:{feature}" for feature in self.features)
 
-    @property
+    @cached_property
+    def named_kinds(self) -> tuple[tuple[str, int], ...]:
+        """Full name and kind of each feature."""
+        return tuple(zip(self.names, self.kinds, strict=True))
+
+    @cached_property
     def fields(self) -> list[bytes]:
         """What to ask a hash for: time, version, features."""
         own = [encode.time_field(self.name), View("", "", self.name, self.join_key, ()).version_field]
@@ -51,12 +56,20 @@ class ServicePlan:
     service: str
     views: tuple[ViewPlan, ...]
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Worked out once: a client that keeps last values looks up each key with its plan."""
+        return hash((self.service, self.views))
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Full names of all features."""
         return tuple(name for view in self.views for name in view.names)
 
-    @property
+    @cached_property
     def join_keys(self) -> tuple[str, ...]:
         """Columns that name the things asked about, each once."""
         return tuple(dict.fromkeys(view.join_key for view in self.views))
@@ -71,9 +84,9 @@ class ServicePlan:
         return tuple(found)
 
     @cached_property
-    def width(self) -> int:
-        """Fields of the longest reply."""
-        return max(first + len(view.fields) for view, first in self.places)
+    def nothing(self) -> tuple[None, ...]:
+        """A reply without any value, as long as the longest."""
+        return (None,) * max(first + len(view.fields) for view, first in self.places)
 
     @cached_property
     def commands(self) -> dict[str, tuple[bytes, bytes, bytes]]:
@@ -131,3 +144,26 @@ def service_plan(store: FeatureStore, service: str) -> ServicePlan:
         ttl = None if view.ttl in (None, FOREVER) else view.ttl // timedelta(microseconds=1)
         views.append(ViewPlan(view.name, view.entity_columns[0].name, names, kinds, ttl))
     return ServicePlan(service, tuple(views))
+
+
+def registered(store: FeatureStore, plan: ServicePlan) -> tuple[bytes, ...]:
+    """What the registry holds of a service and its views, as it is stored: while that is the same, so is the plan.
+
+    A fraction of making the plan, which is mostly Feast's own checks of types. () for a registry other than SQL.
+    """
+    from feast.infra.registry import sql
+    from sqlalchemy import select
+
+    if not isinstance(store.registry, sql.SqlRegistry):
+        return ()
+    services, views = sql.feature_services.c, sql.feature_views.c
+    of_service = select(services.feature_service_proto).where(
+        services.feature_service_name == plan.service, services.project_id == store.project
+    )
+    of_views = (
+        select(views.feature_view_proto)
+        .where(views.feature_view_name.in_([view.name for view in plan.views]), views.project_id == store.project)
+        .order_by(views.feature_view_name)
+    )
+    with store.registry.read_engine.connect() as connection:
+        return tuple(found for query in (of_service, of_views) for found in connection.scalars(query))

@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +19,7 @@ from feast.value_type import ValueType
 from pydantic import SecretStr
 
 from content_signals.errors import Temporary, UnknownName, UsageError
+from content_signals.features import client as client_module
 from content_signals.features.answer import Status
 from content_signals.features.client import FeatureClient
 from content_signals.features.online import View, Writer
@@ -159,6 +161,7 @@ def test_time_to_live_is_judged(client, write, as_of, status):
     found = client().get(KEYS, as_of)
     assert set(found.status("whole")) == {status}
     assert found["whole"].mask.all() == (status is Status.STALE)
+    assert found["whole"].data[0] == (0 if status is Status.STALE else 2**63 - 1)  # nor is it under the mask
     kept = client(keep_stale=True).get(KEYS, as_of)
     assert set(kept.status("track_v1")) == {status}
     assert list(kept["whole"].mask) == [False] * 3 + [True, False]
@@ -322,22 +325,58 @@ def test_a_flip_is_followed_within_a_second_and_never_mixed(feast, client, write
         for n in range(4):
             view = (SECOND, EVERYTHING)[n % 2]
             feast.apply([FeatureService(name="family", features=[view[["whole"]]])])
-            deadline = time.monotonic() + 1.0
-            while one.names != (f"{view.name}:whole",):
-                assert time.monotonic() < deadline, "the flip was not followed"
-                time.sleep(0.01)
+            until(lambda name=f"{view.name}:whole": one.names == (name,))
     finally:
         ended.set()
         reader.join()
     assert {names for names, _ in seen} == {("track_v1:whole",), ("track_v2:whole",)}
 
 
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 1.0
+    while not holds():
+        assert time.monotonic() < deadline, "the change was not followed"
+        time.sleep(0.01)
+
+
 def test_a_registry_that_is_gone_leaves_the_service_as_it_was(client, write, feast, monkeypatch):
     write()
-    one = client("family", refresh=0.05)
-    monkeypatch.setattr(type(feast.registry), "get_feature_service", lambda *_, **__: 1 / 0)
-    time.sleep(0.2)
-    assert one.get(KEYS[:1], NOW)["whole"][0] == 2**63 - 1
+    one, asked = client("family", refresh=0.05), []
+    with monkeypatch.context() as gone:
+        gone.setattr(feast.registry, "read_engine", Gone(asked))
+        until(lambda: len(asked) > 2)
+        assert one.get(KEYS[:1], NOW)["whole"][0] == 2**63 - 1
+    feast.apply([FeatureService(name="family", features=[SECOND[["whole"]]])])
+    until(lambda: one.names == ("track_v2:whole",))
+
+
+class Gone:
+    """A registry's engine that gives no connection."""
+
+    def __init__(self, asked: list) -> None:
+        self.connect = lambda: asked.append(1) or 1 / 0
+
+
+def test_a_view_that_changes_under_its_service_is_followed(client, write, feast):
+    write()
+    one = client("family")
+    assert one.get(KEYS[:1], NOW).status("whole")[0] == Status.PRESENT
+    feast.apply([view_of("track_v1", COLUMNS, TRACK, ttl=timedelta(hours=1))])
+    until(lambda: one.get(KEYS[:1], NOW).status("whole")[0] == Status.STALE)
+
+
+def test_a_service_that_has_not_changed_is_not_made_a_plan_of_again(client, feast, monkeypatch):
+    checked, planned = [], []
+    count(monkeypatch, "registered", checked)
+    count(monkeypatch, "service_plan", planned)
+    client("two_views", refresh=0.02)
+    until(lambda: len(checked) > 5)
+    assert len(planned) == 2  # at the start, and when the registry was first looked at
+
+
+def count(monkeypatch, name: str, calls: list) -> None:
+    own = getattr(client_module, name)
+    monkeypatch.setattr(client_module, name, lambda *given: calls.append(1) or own(*given))
 
 
 def test_plans_that_read_the_same_are_equal(client):
