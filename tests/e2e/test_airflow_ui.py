@@ -152,6 +152,7 @@ def test_a_day_triggered_through_the_form_is_served(prepared: Settings, api: Air
         ended = api.wait_run(dag_id, run_id, seconds=900)
         page.goto(f"{api.url}/dags/{dag_id}/runs/{quote(run_id, safe='')}", wait_until="domcontentloaded")
         expect(page.get_by_text("Success").first).to_be_visible()
+        _follow_buttons(page, f"{api.url}/dags/{dag_id}/runs/{quote(run_id, safe='')}/tasks/validate/details")
         browser.close()
 
     assert ended["state"] == "success", [(task["task_id"], task["state"]) for task in api.tasks(dag_id, run_id)]
@@ -164,6 +165,20 @@ def test_a_day_triggered_through_the_form_is_served(prepared: Settings, api: Air
     assert published["state"] == "success"
     features = wait_served(prepared, "t1")
     assert (features["playlists_count"], features["best_position"], features["playlists_added_1d"]) == (2, 1, 1)
+
+
+def _follow_buttons(page: Any, details: str) -> None:
+    """From the Details of the task that judged the day to its Data Docs, and to its page of signals."""
+    from playwright.sync_api import expect
+
+    page.goto(details, wait_until="domcontentloaded")
+    with page.expect_popup() as docs:
+        page.get_by_role("link", name="Data Docs").click()
+    expect(docs.value.get_by_text(f"{POPULARITY}").first).to_be_visible()
+    docs.value.close()
+    button = page.get_by_role("link", name="Signals").and_(page.locator(f"[href*='{POPULARITY}']"))
+    page.goto(str(button.get_attribute("href")), wait_until="domcontentloaded")
+    expect(page.frame_locator("iframe").get_by_role("heading", name=f"{DAY} passed")).to_be_visible()
 
 
 def test_a_backfill_of_three_days_through_the_api(prepared: Settings, api: AirflowApi) -> None:
