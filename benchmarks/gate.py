@@ -35,6 +35,7 @@ from content_signals.lake.stage import Stage, StagedFile, write_stage_record
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.promotion import promote_judged
 from content_signals.pipeline.validate import Judge
+from content_signals.quality.verdict import Verdict
 
 TABLE = "track_engagement_v1"
 THE_DAY = date(2026, 3, 1)
@@ -93,6 +94,12 @@ def timed(seconds: list[float], work: Callable[[], Any]) -> Any:
     return result
 
 
+def judged(context: Context, spark: SparkSession, table: Table, stage: Stage) -> Verdict:
+    """The verdict, once all that is kept of it is written."""
+    with Judge(context, spark, table) as judge:
+        return judge.judge(stage)
+
+
 def main() -> None:
     """Run the benchmark; print what each step took."""
     given = argparse.ArgumentParser(description=__doc__)
@@ -112,11 +119,10 @@ def main() -> None:
             stage = stage_day(context, spark, table, asked.rows, broken=broken)
             kind = "a thousandth of it broken" if broken else "as it is"
             for _ in range(asked.runs):
-                judge = Judge(Context(settings, context.lake, context.catalog, start_run(), print), spark, table)
+                again = Context(settings, context.lake, context.catalog, start_run(), print)
                 taken = steps.setdefault(f"judge, {kind}", [])
-                verdict = timed(taken, partial(judge.judge, stage))
+                verdict = timed(taken, partial(judged, again, spark, table, stage))
                 print(f"judged, {kind}: {taken[-1]:.1f} s", flush=True)
-            verdict.write(context.lake.of(table))
             print(f"{kind}: {verdict.outcome}, {verdict.quarantined:,} rows set aside, {len(stage.files)} files")
             timed(steps.setdefault(f"promote, {kind}", []), partial(promote_judged, context, table, stage))
     spark.stop()

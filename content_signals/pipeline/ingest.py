@@ -134,18 +134,15 @@ def _ingest_parsed(
     parsed: Parsed,
     outcome: Outcome,
 ) -> None:
-    table, judge = context.lake.of(source), Judge(context, spark, source)
+    table = context.lake.of(source)
     stopped = {day: error for day in files if (error := _too_malformed(source, files[day], parsed))}
     good = [day for day in files if day not in stopped]
     _quarantine(context, source, parsed, list(files))
-    for stage in _staged(context, source, parsed, good) if good else ():
-        day = date.fromisoformat(stage.day)
+    for stage, verdict in _judged(context, spark, source, parsed, good, outcome) if good else ():
         try:
-            verdict = _judged(context, judge, source, stage, outcome)
             promote(table, stage, verdict.files, kept=verdict.kept)
         except SignalsError as refusal:
-            outcome.failed[day] = refusal
-            outcome.rows_in += parsed.lines[day]
+            outcome.failed[date.fromisoformat(stage.day)] = refusal
             continue
         _count(context, source, stage, verdict, parsed, outcome)
     for day, error in stopped.items():
@@ -155,20 +152,28 @@ def _ingest_parsed(
     outcome.paths.append(table.path)
 
 
-def _judged(context: Context, judge: Judge, source: Source, stage: Stage, outcome: Outcome) -> Verdict:
-    """The verdict of a staged day, noted.
-
-    Raises:
-        BrokenData: the day is stopped.
-    """
-    table, verdict = context.lake.of(source), judge.judge(stage)
-    verdict.write(table)
-    outcome.verdicts[date.fromisoformat(stage.day)] = verdict
-    if verdict.failures:
-        say_verdict(context, verdict)
-    if verdict.outcome == STOPPED:
-        raise verdict.stop(table)
-    return verdict
+def _judged(
+    context: Context, spark: SparkSession, source: Source, parsed: Parsed, days: Sequence[date], outcome: Outcome
+) -> list[tuple[Stage, Verdict]]:
+    """Stage some days and judge them; those that are not stopped."""
+    passed, table = [], context.lake.of(source)
+    with Judge(context, spark, source) as judge:
+        for stage in _staged(context, source, parsed, days):
+            day = date.fromisoformat(stage.day)
+            try:
+                verdict = outcome.verdicts[day] = judge.judge(stage)
+            except BrokenData as error:
+                outcome.failed[day] = error
+                continue
+            if verdict.failures:
+                say_verdict(context, verdict)
+            if verdict.outcome == STOPPED:
+                outcome.failed[day] = verdict.stop(table)
+                outcome.rows_in += parsed.lines[day]
+                outcome.quarantined += verdict.quarantined
+            else:
+                passed.append((stage, verdict))
+    return passed
 
 
 def _staged(context: Context, source: Source, parsed: Parsed, days: Sequence[date]) -> list[Stage]:

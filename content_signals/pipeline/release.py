@@ -34,8 +34,8 @@ def release(context: Context, spark: SparkSession, table: Source | Table, day: d
     lake_table = context.lake.of(table)
     current, whole = _promoted(context, table, day)
     stage = _begun(lake_table, current, whole) or _staged(context, spark, table, current, whole)
-    verdict = Judge(context, spark, table).judge(stage)
-    verdict.write(lake_table)
+    with Judge(context, spark, table) as judge:
+        verdict = judge.judge(stage)
     with alerts_of(context) as alerts:
         tell_verdict(context, alerts, table, verdict)
     if verdict.outcome == STOPPED:

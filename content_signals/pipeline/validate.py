@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
@@ -52,8 +54,7 @@ def validate(
         raise NotLanded(
             f"{table.table}: no day from {days[0]} to {days[-1]} is staged", next_step="extract_signals first"
         )
-    judge = Judge(context, spark, table)
-    with alerts_of(context) as alerts:
+    with alerts_of(context) as alerts, Judge(context, spark, table) as judge:
         for stage in stages:
             day = date.fromisoformat(stage.day)
             try:
@@ -68,9 +69,9 @@ def validate(
 
 
 def _note(context: Context, table: LakeTable, stage: Stage, verdict: Verdict, outcome: Outcome) -> None:
-    """Keep a verdict, and what it says of the day."""
+    """What a verdict says of a day."""
     day = date.fromisoformat(stage.day)
-    outcome.paths.append(verdict.write(table))
+    outcome.paths.append(verdict.path(table))
     outcome.stages.add(stage.run_id)
     outcome.days.append(day)
     outcome.verdicts[day] = verdict
@@ -84,7 +85,11 @@ def _note(context: Context, table: LakeTable, stage: Stage, verdict: Verdict, ou
 
 
 class Judge:
-    """Judges days of one table, one after the other: those that pass are history to the next."""
+    """Judges days of one table, one after the other: those that pass are history to the next.
+
+    A context manager: at its end the verdicts are written, each after its result and its page. That is Python's work,
+    and is done beside the judging of the next day, which is mostly Spark's.
+    """
 
     def __init__(
         self, context: Context, spark: SparkSession, table: Source | Table, baseline: Baseline | None = None
@@ -97,6 +102,16 @@ class Judge:
         self._types = {one.name: one.dataType for one in fields}
         self._passed: dict[date, Verdict] = {}
         self._baseline = baseline or Baseline(self._lake_table, self._passed)
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pages")
+        self._kept: list[Future[None]] = []
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        for kept in self._kept:
+            kept.result()
 
     def judge(self, stage: Stage) -> Verdict:
         """Run the suite on a stage's files, set aside what must be, and note what was found."""
@@ -112,14 +127,19 @@ class Judge:
             _check_readable(stage, failures)
             aside = self._set_aside(frame, stage, failures)
         verdict = self._verdict(stage, failures, aside, kept_metrics(result))
-        folder = self._lake_table.run_folder(day, stage.run_id)
-        write_json(f"{folder}/validation_result.json", result.to_json_dict())  # type: ignore[no-untyped-call]
-        write_text(f"{folder}/{DOCS}", docs_page(result))
-        docs = f"{folder}/{DOCS}".removeprefix(f"{self._context.lake.root}/")
-        status.record_verdict(self._context.lake, verdict, null_share(footers, self._table), docs)
+        self._kept.append(self._pool.submit(self._keep, verdict, result, null_share(footers, self._table)))
         if verdict.outcome != STOPPED:
             self._passed[day] = verdict
         return verdict
+
+    def _keep(self, verdict: Verdict, result: Any, nulls: float | None) -> None:
+        """Write what is kept of a judgement; the verdict, by which a day may be promoted, last."""
+        folder = self._lake_table.run_folder(date.fromisoformat(verdict.day), verdict.run_id)
+        write_json(f"{folder}/validation_result.json", result.to_json_dict())
+        write_text(f"{folder}/{DOCS}", docs_page(result))
+        docs = f"{folder}/{DOCS}".removeprefix(f"{self._context.lake.root}/")
+        status.record_verdict(self._context.lake, verdict, nulls, docs)
+        verdict.write(self._lake_table)
 
     def _check_types(self, stage: Stage, schema: StructType, footers: Footers) -> None:
         """Refuse a column of another type than the stage, or the table's promoted days, have it in.

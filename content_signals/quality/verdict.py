@@ -88,9 +88,13 @@ class Verdict:
 
     def write(self, table: LakeTable) -> str:
         """Keep it beside the stage; returns the path."""
-        path = _path(table, date.fromisoformat(self.day), self.run_id)
+        path = self.path(table)
         write_json(path, asdict(self))
         return path
+
+    def path(self, table: LakeTable) -> str:
+        """Where it is kept."""
+        return _path(table, date.fromisoformat(self.day), self.run_id)
 
     def overridden(self, by: str, reason: str, at: datetime) -> Verdict:
         """The same, let through by a person."""

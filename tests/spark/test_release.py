@@ -156,7 +156,7 @@ def test_a_promoted_stage_judged_again_does_not_change_its_day(context, spark, c
     assert validate(new_run(context), spark, changes, [DAY], None).quarantined == 1
     refused = promote_days(context, changes, [DAY], None).failed[DAY]
     assert "is promoted with 297 rows; judged again since, 298 rows would pass" in refused.what
-    assert "extract_signals" in refused.next_step
+    assert "from its first step" in refused.next_step
     rules(STRICT)
     validate(new_run(context), spark, changes, [DAY], None)
     assert promote_days(context, changes, [DAY], None).rows_out == len(GOOD)
