@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from content_signals.lake.maintain import maintain
 from content_signals.lake.manifests import manifest, pinned, release
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.takedowns import TAKEN_DOWN, Takedown, add_takedown
+from content_signals.settings import PROJECT
 from tests.lake import promoted
 from tests.settings import settings_in
 from tests.training_oracle import DAYS, FIRST, KEYS, MOMENT, SERVICE, TITLE, Row, Story, asked, expected, tell
@@ -158,6 +161,11 @@ def test_entities_that_cannot_be_asked_about(story, settings):
     for told, columns in wrong.items():
         with pytest.raises(UsageError, match=told):
             training_set(pa.table(columns), SERVICE, settings=settings)
+    right = pa.table({"track_id": ["a"], "event_timestamp": when})
+    with pytest.raises(UnknownName, match="unknown mode 'knwon'"):
+        training_set(right, SERVICE, "knwon", settings=settings)
+    with pytest.raises(UnknownName, match="unknown engine 'polars'"):
+        training_set(right, SERVICE, engine="polars", settings=settings)
     with pytest.raises(UnknownName, match="unknown feature service 'track_titel'"):
         training_set(pa.table({"track_id": ["a"], "event_timestamp": when}), "track_titel", settings=settings)
 
@@ -235,3 +243,9 @@ def test_files_that_are_not_kept_are_told_before_anything_is_written(story, sett
     entities = pa.table({"track_id": ["a"], "event_timestamp": pa.array([at], MOMENT)})
     with pytest.raises(UsageError, match="files of version 1 are not kept any more"):
         training_set(entities, SERVICE, settings=settings)
+
+
+def test_neither_spark_nor_feast_is_loaded_to_import_it():
+    names = "{'pyspark', 'feast'} & sys.modules.keys()"
+    check = f"import sys, content_signals.features.training; assert not {names}, {names}"
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=PROJECT)
