@@ -8,6 +8,7 @@ Two engines give the same answer: DuckDB, without a JVM, and Feast on Spark. Wha
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ from content_signals.features.asof import EVENT, MOMENT, ROW, Mode
 from content_signals.features.question import Platform, Question, Used
 from content_signals.features.service_plan import ServicePlan, service_plan
 from content_signals.features.store import feature_store
-from content_signals.lake.files import filesystem
+from content_signals.lake.files import delete_folder, filesystem
 from content_signals.lake.manifests import manifest, manifest_folder
 from content_signals.settings import Settings, load_settings
 
@@ -46,7 +47,8 @@ class TrainingSet:
 
     def arrow(self) -> pa.Table:
         """All of it in memory: the entities' columns, then a column view__feature for each feature."""
-        return self._arrow(None)
+        with self._connected() as (connection, sql):
+            return cast(pa.Table, connection.sql(sql).to_arrow_table())
 
     def pandas(self) -> Any:
         """The same in pandas, in nullable types: a whole number beside a null stays one."""
@@ -55,22 +57,21 @@ class TrainingSet:
         return self.arrow().to_pandas(types_mapper=pd.ArrowDtype)
 
     def spark(self, session: Any) -> Any:
-        """The same as a Spark frame: by way of a Parquet file beside the manifest, without one by way of memory."""
-        if not self.name:
-            return session.createDataFrame(self._arrow(session))
-        path = f"{manifest_folder(self._platform.lake, self.name)}/rows.parquet"
-        self._write(path, session)
-        return session.read.parquet(path)
+        """The same as a Spark frame, of a file beside the manifest; without one, of rows that Spark itself keeps."""
+        folder = manifest_folder(self._platform.lake, self.name or f"_work-{uuid.uuid4().hex}")
+        try:
+            self._write(f"{folder}/rows.parquet", session)
+            frame = session.read.parquet(f"{folder}/rows.parquet")
+            return frame if self.name else frame.localCheckpoint()
+        finally:
+            if not self.name:
+                delete_folder(folder)
 
     def write(self, path: str) -> None:
         """To one Parquet file, in bounded memory, however many rows there are."""
-        self._write(path, None)
+        self._write(path)
 
-    def _arrow(self, session: Any) -> pa.Table:
-        with self._connected(session) as (connection, sql):
-            return cast(pa.Table, connection.sql(sql).to_arrow_table())
-
-    def _write(self, path: str, session: Any) -> None:
+    def _write(self, path: str, session: Any = None) -> None:
         files, inner = filesystem(path if "://" in path else str(Path(path).absolute()))
         files.create_dir(inner.rsplit("/", 1)[0], recursive=True)
         with self._connected(session) as (connection, sql):
@@ -80,7 +81,7 @@ class TrainingSet:
                     writer.write_batch(batch)
 
     @contextmanager
-    def _connected(self, session: Any) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+    def _connected(self, session: Any = None) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
         """Both engines' answers are put beside the entity rows by DuckDB: one order, one set of types."""
         with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
             connection.execute("set TimeZone = 'UTC'")

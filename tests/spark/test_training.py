@@ -7,17 +7,19 @@ import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+from feast import FeatureStore
 from typer.testing import CliRunner
 
 from content_signals import cli
 from content_signals.catalog import catalog
-from content_signals.errors import Refused
+from content_signals.errors import Refused, Temporary
 from content_signals.features.registry import register
 from content_signals.features.store import feature_store
 from content_signals.features.training import TrainingSet, training_set, training_set_from
@@ -187,8 +189,10 @@ def settings_of(session) -> dict[str, str]:
     return {row["key"]: row["value"] for row in session.sql("set").collect()}
 
 
+# Where the machine's clock shows less, the last moment would leave rows out; where it shows more, the first one.
+@pytest.mark.parametrize(("zone", "after"), [("America/New_York", timedelta(hours=3)), ("Asia/Tokyo", TTL)])
 def test_neither_the_sessions_settings_nor_the_machines_zone_change_it_and_it_changes_none(
-    spark, story, both, monkeypatch
+    spark, story, both, monkeypatch, zone, after
 ):
     session = spark.newSession()
     changes = {
@@ -203,15 +207,14 @@ def test_neither_the_sessions_settings_nor_the_machines_zone_change_it_and_it_ch
     session.sql("select 'a' as track_id, 99L as duration_ms").createOrReplaceTempView(TITLE)  # not to be read
     session.sql("select 1 as kept").createOrReplaceTempView("entity_dataframe")
     before = settings_of(session)
-    chance = random.Random(4)
-    tell(story, chance)
-    rows = asked(story, chance)
-    monkeypatch.setenv("TZ", "America/New_York")
+    story.build(FIRST, {"a": 1}, AT)
+    rows = pa.table({"track_id": ["a"], "event_timestamp": moments(story.rows[0].event_ts + after)})
+    monkeypatch.setenv("TZ", zone)
     time.tzset()
     session.createDataFrame([], "active int")  # makes it the active session
     try:
         assert type(session).getActiveSession() is session
-        assert both(rows).column(DURATION).to_pylist() == expected(story, rows, "event")
+        assert both(rows, "known").column(DURATION).to_pylist() == [1]
         assert type(session).getActiveSession() is session
     finally:
         monkeypatch.undo()
@@ -223,15 +226,27 @@ def test_neither_the_sessions_settings_nor_the_machines_zone_change_it_and_it_ch
     assert not spark.catalog.listTables()
 
 
+def test_an_answer_from_another_threads_session_is_refused_and_nothing_is_left(spark, story, settings, monkeypatch):
+    story.build(FIRST, {"a": 1}, AT)
+    entities = pa.table({"track_id": ["a"], "event_timestamp": moments(AT)})
+    theirs = SimpleNamespace(to_spark_df=lambda: spark.range(1))
+    monkeypatch.setattr(FeatureStore, "get_historical_features", lambda *_, **__: theirs)
+    with pytest.raises(Temporary, match="the Spark session of another thread"):
+        training_set(entities, SERVICE, engine="spark", settings=settings, keep=False).arrow()
+    assert type(spark).getActiveSession() is spark
+    assert not list(Path(settings.lake).glob("_training/*"))
+
+
 def test_a_frame_without_a_manifest_is_the_sessions_own_and_leaves_no_file(spark, story, settings):
     story.build(FIRST, {"a": 2**63 - 1, "b": -(2**63)}, AT)
-    entities = pa.table({"track_id": ["a", "?", "b", None], "event_timestamp": moments(AT, AT, AT, AT)})
+    keys, weights = ["a", "?", "b", None], pa.array([1, 2, 3, 255], pa.uint8())
+    entities = pa.table({"weight": weights, "track_id": keys, "event_timestamp": moments(AT, AT, AT, AT)})
     frame = training_set(entities, SERVICE, engine="spark", settings=settings, keep=False).spark(spark)
     frame.createOrReplaceTempView("training_rows")
     try:
-        read = spark.sql(f"select {DURATION}, event_timestamp from training_rows")
-        assert [row[0] for row in read.collect()] == [2**63 - 1, None, -(2**63), None]
-        assert dict(read.dtypes) == {DURATION: "bigint", "event_timestamp": "timestamp"}
+        read = spark.sql(f"select {DURATION}, weight, event_timestamp from training_rows")
+        assert [tuple(row)[:2] for row in read.collect()] == [(2**63 - 1, 1), (None, 2), (-(2**63), 3), (None, 255)]
+        assert dict(read.dtypes) == {DURATION: "bigint", "weight": "smallint", "event_timestamp": "timestamp"}
         assert read.toArrow().column("event_timestamp").to_pylist() == [AT] * 4
     finally:
         spark.catalog.dropTempView("training_rows")
