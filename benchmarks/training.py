@@ -1,4 +1,4 @@
-"""Training sets: this project without a JVM beside Feast on Spark, every value equal; and a big one in flat memory.
+"""Training sets: this project's two engines beside plain Feast on Spark, all equal; and a big one in flat memory.
 
     .venv/jobs/bin/python -m benchmarks.training
     .venv/jobs/bin/python -m benchmarks.training --entities 10000000 --rows 20000000 --alone
@@ -29,16 +29,23 @@ from benchmarks.publish import Bench
 from benchmarks.publish_table import TABLE, promote_day
 from benchmarks.sides import machine
 from benchmarks.volume import settings_of
+from content_signals.features.asof import Mode
 from content_signals.features.registry import register
 from content_signals.features.store import feature_store
-from content_signals.features.training import training_set
+from content_signals.features.training import Engine, training_set
 from content_signals.lake.layout import Lake
 from content_signals.local.services import running
 from content_signals.settings import Settings
 from tools.peak_memory import Peak
 
 DAYS = [date(2026, 3, 1) + timedelta(days=n) for n in range(20)]
-OURS, KNOWN, FEAST = "ours, event time", "ours, known time", "Feast on Spark, event time"
+OURS, FEAST = "DuckDB, event time", "plain Feast on Spark, event time"
+SIDES: dict[str, tuple[Engine, Mode]] = {
+    OURS: ("duckdb", "event"),
+    "DuckDB, known time": ("duckdb", "known"),
+    "Feast on Spark, event time": ("spark", "event"),
+    "Feast on Spark, known time": ("spark", "known"),
+}
 WANTED = 3.0
 
 
@@ -86,21 +93,25 @@ def run(count: int, rows: int, runs: int, folder: Path, *, alone: bool) -> None:
         return
     source = folder / "entities.parquet"
     pq.write_table(entities, source)
-    seconds: dict[str, list[float]] = {OURS: [], KNOWN: [], FEAST: []}
+    seconds: dict[str, list[float]] = {side: [] for side in (*SIDES, FEAST)}
     with running(settings, airflow=False, features=False):
         bench = Bench(settings)
         register(bench.store, settings)
         for turn in range(runs):
             for side, taken in seconds.items():
-                target, start = str(folder / f"{side.split(',')[0]}-{side.split()[1]}-{turn}"), time.monotonic()
+                target, start = str(folder / f"{side}-{turn}"), time.monotonic()
                 if side == FEAST:
                     by_feast(bench, source, target)
                 else:
-                    mode = "event" if side == OURS else "known"
-                    training_set(entities, TABLE.family, mode, settings=settings, keep=False).write(target)
+                    engine, mode = SIDES[side]
+                    made = training_set(entities, TABLE.family, mode, engine=engine, settings=settings, keep=False)
+                    made.write(target)
                 taken.append(time.monotonic() - start)
                 console.print(f"{side}: {taken[-1]:.1f} s", highlight=False)
-            compare(str(folder / f"ours-event-{turn}"), str(folder / f"Feast on Spark-on-{turn}"))
+            compare(str(folder / f"{OURS}-{turn}"), str(folder / f"{FEAST}-{turn}"))
+            for time_ in ("event time", "known time"):
+                bytes_of = [(folder / f"{by}, {time_}-{turn}").read_bytes() for by in ("DuckDB", "Feast on Spark")]
+                assert bytes_of[0] == bytes_of[1], time_
         bench.spark.stop()
     grid = Grid(title=f"{count:,} entity rows × {each * len(DAYS):,} feature rows × {len(TABLE.values)} features")
     for name in ("side", f"seconds, median of {runs}", "entity rows a second", "of ours", "wanted"):

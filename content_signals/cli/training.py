@@ -14,6 +14,7 @@ training_app = typer.Typer(no_args_is_help=True, help="Training sets, as of each
 app.add_typer(training_app, name="training")
 
 Target = Annotated[Path, typer.Option("--to", help="The Parquet file to write.")]
+By = Annotated[Literal["duckdb", "spark"], typer.Option("--engine", help="DuckDB, or Feast on Spark: the same answer.")]
 
 
 @training_app.command()
@@ -26,6 +27,7 @@ def make(
         list[str] | None, typer.Option("--at", help="TABLE=VERSION, a Delta version; default: now's.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Write a manifest.")] = True,
+    engine: By = "duckdb",
     settings: SettingsFile = None,
 ) -> None:
     """Features of a service for each row of a Parquet file. Prints the manifest's name."""
@@ -37,20 +39,21 @@ def make(
     if not entities.is_file():
         raise UsageError(f"there is no file {entities}", next_step="--entities FILE, a Parquet file")
     rows = pq.read_table(entities)
+    versions = _versions(at or [])
     made = training_set(
-        rows, service, mode, at_versions=_versions(at or []), settings=load_settings(settings), keep=keep
+        rows, service, mode, engine=engine, at_versions=versions, settings=load_settings(settings), keep=keep
     )
     made.write(str(to))
     typer.echo(f"{to}: {rows.num_rows:,} rows" + (f"; manifest {made.name}" if made.name else ""))
 
 
 @training_app.command()
-def again(name: str, to: Target, settings: SettingsFile = None) -> None:
+def again(name: str, to: Target, engine: By = "duckdb", settings: SettingsFile = None) -> None:
     """The training set of a manifest, byte for byte."""
     from content_signals.features.training import training_set_from
     from content_signals.settings import load_settings
 
-    training_set_from(name, load_settings(settings)).write(str(to))
+    training_set_from(name, load_settings(settings), engine=engine).write(str(to))
     typer.echo(f"{to}: as {name} says")
 
 

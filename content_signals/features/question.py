@@ -1,0 +1,163 @@
+"""What a training set asks: which service, of which versions of its tables, for which rows. Kept in a manifest."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
+
+import content_signals.catalog as catalog_module
+from content_signals.catalog import Catalog
+from content_signals.declaration import fingerprint
+from content_signals.errors import UsageError
+from content_signals.features.asof import EVENT, ROW, Mode
+from content_signals.features.service_plan import ServicePlan, ViewPlan
+from content_signals.lake.files import all_exist, filesystem, write_json
+from content_signals.lake.layout import Lake, LakeTable
+from content_signals.lake.manifests import Pin, manifest_folder
+from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.takedowns import Takedown, taken_down
+from content_signals.settings import Settings
+
+_ONE_DAY = timedelta(days=1)
+pc: Any = pyarrow.compute
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Where tables, contracts and takedowns are."""
+
+    settings: Settings
+    lake: Lake
+    catalog: Catalog
+
+    @classmethod
+    def of(cls, settings: Settings) -> Platform:
+        """The platform of some settings."""
+        return cls(settings, Lake(settings.lake), catalog_module.catalog())
+
+    def entity_of(self, table: str) -> str:
+        """Name of the entity that a table is about."""
+        entity = self.catalog.table(table).entity
+        assert entity is not None  # a served table has one
+        return entity.name
+
+    def gone(self, table: str) -> dict[str, Takedown]:
+        """What was taken down of a table's entity, by key."""
+        return taken_down(self.lake, self.entity_of(table))
+
+
+@dataclass(frozen=True)
+class Used:
+    """A table as it is used.
+
+    Attributes:
+        version: of the table; history: of its history, None where it has none.
+        contract: fingerprint of the table's contract.
+    """
+
+    table: str
+    version: int
+    history: int | None
+    contract: str
+    features: tuple[str, ...]
+
+    @classmethod
+    def of(cls, platform: Platform, view: ViewPlan, version: int | None) -> Used:
+        """A view's table at a version, or at the one it has now.
+
+        Raises:
+            UsageError: there is none, or its files are not kept any more.
+        """
+        table = platform.catalog.table(view.name)
+        lake_table = platform.lake.of(table)
+        snapshot = _snapshot(lake_table, version)
+        if snapshot.version is None:
+            raise UsageError(f"{table.table}: no day has been promoted yet", next_step="build it first")
+        if not all_exist(snapshot.files()):
+            raise UsageError(
+                f"{table.table}: files of version {snapshot.version} are not kept any more",
+                next_step="leave the version out, or name one that a manifest pins",
+            )
+        return cls(
+            table.table, snapshot.version, Snapshot(lake_table.history).version, fingerprint(table), view.features
+        )
+
+    def snapshots(self, platform: Platform, mode: Mode) -> list[Snapshot]:
+        """The table as it is used, and in known mode its history."""
+        table = platform.lake.of(platform.catalog.table(self.table))
+        found = [Snapshot(table, self.version)]
+        if mode == "known" and self.history is not None:
+            found.append(Snapshot(table.history, self.history))
+        return found
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: of which service, how, of which versions, for which rows."""
+
+    plan: ServicePlan
+    mode: Mode
+    used: tuple[Used, ...]
+    entities: pa.Table
+
+    def numbered(self) -> pa.Table:
+        """The entity rows, each with its number, `_row`."""
+        return self.entities.append_column(ROW, pa.array(np.arange(self.entities.num_rows)))
+
+    def days(self, view: ViewPlan, snapshot: Snapshot) -> list[date]:
+        """The days of a snapshot whose rows may be asked for: a day's rows are valid from its end on."""
+        moments = self.entities.column(EVENT)
+        if not len(moments) or moments.null_count == len(moments):
+            return []
+        span: Any = pc.min_max(moments).as_py()
+        first = date.min if view.ttl is None else (span["min"] - timedelta(microseconds=view.ttl)).date() - _ONE_DAY
+        return [day for day in snapshot.files_by_day if first <= day <= span["max"].date()]
+
+    def keep(self, platform: Platform) -> str:
+        """Write the manifest and the entity rows; the manifest's name."""
+        name = f"{self.plan.service}-{datetime.now(UTC):%Y%m%dt%H%M%S}-{uuid.uuid4().hex[:6]}"
+        folder = manifest_folder(platform.lake, name)
+        files, inner = filesystem(f"{folder}/entities.parquet")
+        files.create_dir(inner.rsplit("/", 1)[0], recursive=True)
+        pq.write_table(self.entities, inner, filesystem=files)
+        pins = [Pin(one.table, one.version) for one in self.used]
+        pins += [Pin(f"{one.table}_history", one.history) for one in self.used if one.history is not None]
+        record = {
+            "name": name,
+            "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "mode": self.mode,
+            "service": self.plan.service,
+            "views": [asdict(view) for view in self.plan.views],
+            "used": [asdict(one) for one in self.used],
+            "pins": [asdict(pin) for pin in pins],
+            "rows": self.entities.num_rows,
+        }
+        write_json(f"{folder}/manifest.json", record)
+        return name
+
+    @classmethod
+    def kept(cls, platform: Platform, record: Mapping[str, Any]) -> Question:
+        """The question of a manifest."""
+        files, inner = filesystem(f"{manifest_folder(platform.lake, record['name'])}/entities.parquet")
+        views = tuple(
+            ViewPlan(**{**v, "features": tuple(v["features"]), "kinds": tuple(v["kinds"])}) for v in record["views"]
+        )
+        used = tuple(Used(**{**one, "features": tuple(one["features"])}) for one in record["used"])
+        entities = pq.read_table(inner, filesystem=files)
+        return cls(ServicePlan(record["service"], views), record["mode"], used, entities)
+
+
+def _snapshot(table: LakeTable, version: int | None) -> Snapshot:
+    try:
+        return Snapshot(table, version)
+    except DeltaError as error:
+        raise UsageError(f"{table.name}: version {version} cannot be read: {error}") from error
