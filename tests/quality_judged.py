@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from pyspark.sql import DataFrame, SparkSession
 
 from content_signals.quality.footers import Footers
+from content_signals.quality.questions import Metrics
 from content_signals.quality.scan import Scanner
 from tests.quality_rules import Cases, suite_of
 
@@ -53,11 +54,12 @@ def scanned(
     files: Sequence[str] = (),
     result_format: dict[str, Any] = SUMMARY,
     scanner: Scanner | None = None,
+    ahead: Metrics | None = None,
 ) -> dict[str, str]:
     """Case -> its result as text, by an engine; `files` are those of the frame. A scanner given is used again."""
     scanner = scanner or scanner_of(cases, engine)
     footers = Footers.of(files) if engine == "footers" else None
-    result = scanner.validate(frame, result_format, footers)
+    result = scanner.validate(frame, result_format, footers, ahead)
     return {one["expectation_config"]["meta"]["case"]: stable(one) for one in result.to_json_dict()["results"]}
 
 

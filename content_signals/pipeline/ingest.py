@@ -158,8 +158,11 @@ def _judged(
     """Stage some days and judge them; those that are not stopped."""
     passed, table = [], context.lake.of(source)
     with Judge(context, spark, source) as judge:
-        for stage in _staged(context, source, parsed, days):
+        stages = _staged(context, source, parsed, days)
+        for number, stage in enumerate(stages):
             day = date.fromisoformat(stage.day)
+            if number == 1:
+                judge.look_ahead(stages[1:])
             try:
                 verdict = outcome.verdicts[day] = judge.judge(stage)
             except BrokenData as error:

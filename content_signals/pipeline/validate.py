@@ -17,7 +17,7 @@ from content_signals.errors import BrokenData, NotLanded
 from content_signals.lake.files import write_json, write_text
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_files
-from content_signals.lake.session import sized_for
+from content_signals.lake.session import SMALL_ROWS, sized_for
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage, read_stage
 from content_signals.pipeline.context import Context, Outcome
@@ -33,6 +33,7 @@ from content_signals.quality.suite import read_suite
 from content_signals.quality.verdict import CRITICAL, INFO, OUTCOMES, PASSED, STOPPED, WARNED, Failure, Verdict
 
 DOCS = "data_docs.html"
+_TOGETHER = 64  # days asked of with one query
 _UNREAD = "an error: [FAILED_READ_FILE"  # so begins what is observed by a rule about a file that Spark cannot read
 
 
@@ -55,8 +56,10 @@ def validate(
             f"{table.table}: no day from {days[0]} to {days[-1]} is staged", next_step="extract_signals first"
         )
     with alerts_of(context) as alerts, Judge(context, spark, table) as judge:
-        for stage in stages:
+        for number, stage in enumerate(stages):
             day = date.fromisoformat(stage.day)
+            if number == 1:  # by now it is known what is asked
+                judge.look_ahead(stages[1:])
             try:
                 verdict = judge.judge(stage)
             except BrokenData as error:
@@ -104,6 +107,7 @@ class Judge:
         self._baseline = baseline or Baseline(self._lake_table, self._passed)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pages")
         self._kept: list[Future[None]] = []
+        self._ahead: dict[str, Any] = {}
 
     def __enter__(self) -> Judge:
         return self
@@ -112,6 +116,20 @@ class Judge:
         self._pool.shutdown()
         for kept in self._kept:
             kept.result()
+
+    def look_ahead(self, stages: Sequence[Stage]) -> None:
+        """Ask what will be asked of these days with one query for all of them: of a small day planning is the cost."""
+        small = [stage for stage in stages if 0 < stage.rows < SMALL_ROWS]
+        schemas = {stage.schema_json for stage in small}
+        if len(small) < 2 or len(schemas) > 1:
+            return
+        schema = StructType.fromJson(json.loads(schemas.pop()))
+        for start in range(0, len(small), _TOGETHER):
+            some = small[start : start + _TOGETHER]
+            paths = [f"{self._lake_table.path}/{file.path}" for stage in some for file in stage.files]
+            with sized_for(self._spark, sum(stage.rows for stage in some)):
+                found = self._scanner.ask_ahead(read_files(self._spark, schema, paths), DAY)
+            self._ahead |= {stage.day: found.get(date.fromisoformat(stage.day), {}) for stage in some}
 
     def judge(self, stage: Stage) -> Verdict:
         """Run the suite on a stage's files, set aside what must be, and note what was found."""
@@ -122,7 +140,8 @@ class Judge:
         self._check_types(stage, schema, footers)
         frame = read_files(self._spark, schema, paths)
         with sized_for(self._spark, stage.rows):
-            result = self._scanner.run(frame, footers, Compared(day, self._baseline, stage.digest))
+            compared = Compared(day, self._baseline, stage.digest)
+            result = self._scanner.run(frame, footers, compared, self._ahead.get(stage.day))
             failures = self._scanner.failures(result)
             _check_readable(stage, failures)
             aside = self._set_aside(frame, stage, failures)

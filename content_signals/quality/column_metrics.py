@@ -13,7 +13,7 @@ from great_expectations.expectations.metrics.column_aggregate_metric_provider im
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from pyspark.sql import Column
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
+from pyspark.sql.types import DataType, StringType
 
 from content_signals.quality.distribution import bucket_of
 
@@ -40,8 +40,12 @@ class ColumnBuckets(ColumnAggregateMetricProvider):
         bucket = bucket_of(F.col(f"`{name}`"), kind).alias("bucket")
         # At most some thousand buckets, whatever the rows.
         rows = frame.where(F.col(f"`{name}`").isNotNull()).select(bucket).groupBy("bucket").count().collect()
-        counts = {str(row["bucket"]): row["count"] for row in rows}
-        return {"ordered": not isinstance(kind, StringType), "counts": counts}
+        return spread(kind, {str(row["bucket"]): row["count"] for row in rows})
+
+
+def spread(kind: DataType, counts: dict[str, int]) -> dict[str, Any]:
+    """The metric's value, of the rows in each bucket."""
+    return {"ordered": not isinstance(kind, StringType), "counts": counts}
 
 
 class ColumnTrueShare(ColumnAggregateMetricProvider):

@@ -31,6 +31,7 @@ from pyspark.sql import DataFrame
 
 from content_signals.quality.footers import Footers
 from content_signals.quality.plan import Plan, Prepared
+from content_signals.quality.questions import Metrics, ask_ahead
 
 _KEPT = 4
 
@@ -43,8 +44,19 @@ class FusedValidators:
         self._batch = batch
         self._prepared: dict[Hashable, Prepared] = {}
 
-    def validator(self, frame: DataFrame, result_format: dict[str, Any], footers: Footers | None = None) -> Validator:
-        """A validator of one frame; `footers` are those of the files the frame reads, all of them."""
+    def validator(
+        self,
+        frame: DataFrame,
+        result_format: dict[str, Any],
+        footers: Footers | None = None,
+        ahead: Metrics | None = None,
+    ) -> Validator:
+        """A validator of one frame.
+
+        Args:
+            footers: those of the files the frame reads, all of them.
+            ahead: what `ask_ahead` has found of the frame's rows.
+        """
         parameters = {"dataframe": frame}
         validator = Validator(self._batch, result_format, parameters)
         loaded = self._batch.get_batch(parameters)
@@ -54,16 +66,32 @@ class FusedValidators:
             batches=[loaded],
             prepared=self._prepared,
             footers=footers,
+            ahead=ahead,
         )
         return validator
+
+    def ask_ahead(self, frame: DataFrame, by: str) -> dict[Any, Metrics]:
+        """Value of a column -> what the suite asks of the rows with it, by one query for all of them.
+
+        Known once a frame of the same schema was validated; before that, nothing.
+        """
+        asked = {metric: question for one in self._prepared.values() for metric, question in one.asked.items()}
+        return ask_ahead(frame, asked.values(), by)
 
 
 class _FusedValidator(WrappedValidator):
     """GX's validator, with a `_FusedCalculator`, and graphs that are kept from day to day."""
 
-    def __init__(self, *args: Any, prepared: dict[Hashable, Prepared], footers: Footers | None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        prepared: dict[Hashable, Prepared],
+        footers: Footers | None,
+        ahead: Metrics | None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._footers = footers
+        self._footers, self._ahead = footers, ahead
         self._all_prepared = prepared
         self._prepared = Prepared()
 
@@ -75,7 +103,7 @@ class _FusedValidator(WrappedValidator):
         if key not in self._all_prepared and len(self._all_prepared) >= _KEPT:
             self._all_prepared.clear()  # rules with a parameter of the day are others every day
         self._prepared = self._all_prepared.setdefault(key, Prepared())
-        self._metrics_calculator = _FusedCalculator(engine, self._prepared, self._footers)
+        self._metrics_calculator = _FusedCalculator(engine, self._prepared, self._footers, self._ahead)
         with _configurations_kept():
             return super().graph_validate(configurations, runtime_configuration)
 
@@ -92,10 +120,10 @@ class _FusedValidator(WrappedValidator):
 class _FusedCalculator(MetricsCalculator):
     """GX's calculator, which starts from the answers of one query instead of from nothing."""
 
-    def __init__(self, engine: Any, prepared: Prepared, footers: Footers | None) -> None:
+    def __init__(self, engine: Any, prepared: Prepared, footers: Footers | None, ahead: Metrics | None) -> None:
         super().__init__(engine, show_progress_bars=False)
         self._prepared = prepared
-        self._footers = footers
+        self._footers, self._ahead = footers, ahead
 
     def resolve_validation_graph(
         self,
@@ -104,7 +132,7 @@ class _FusedCalculator(MetricsCalculator):
         min_graph_edges_pbar_enable: int = 0,
     ) -> Any:
         """The values of all metrics of the graph, and what went wrong with those that have none."""
-        plan = Plan(self._execution_engine, graph, runtime_configuration, self._prepared, self._footers)
+        plan = Plan(self._execution_engine, graph, runtime_configuration, self._prepared, self._footers, self._ahead)
         known = plan.answers()
         aborted = graph._resolve(known, runtime_configuration, show_progress_bars=False)
         return known, aborted

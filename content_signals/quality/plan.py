@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,16 +22,16 @@ from great_expectations.expectations.metrics.multicolumn_map_metrics.compound_co
     CompoundColumnsUnique,
 )
 from great_expectations.expectations.registry import get_metric_provider
-from great_expectations.util import convert_to_json_serializable
 from great_expectations.validator.metric_configuration import MetricConfiguration, MetricConfigurationID
 from great_expectations.validator.validation_graph import ValidationGraph
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from content_signals.quality.column_metrics import ColumnBuckets, spread
+from content_signals.quality.distribution import bucket_of
 from content_signals.quality.footers import Footers
 from content_signals.quality.proofs import proved
-
-Metrics = dict[MetricConfigurationID, Any]
+from content_signals.quality.questions import PYTHON, SIZE, Metrics, Question, ask
 
 _ROW_COUNT = "table.row_count"
 _DISTINCT = "column.distinct_values.count"
@@ -46,24 +44,9 @@ _COUNT_OF_DOMAIN = (
     of_pairs._spark_column_pair_map_condition_filtered_row_count,
     of_many._spark_multicolumn_map_condition_filtered_row_count,
 )
-_MAX_FIELDS = "spark.sql.codegen.maxFields"
 _UNSORTED = ("map<", "variant")
-_FRAME, _STAND_IN, _PYTHON = "frame", "stand-in", "python"
-_SIZE = "__size"
-
-
-@dataclass(frozen=True)
-class Question:
-    """A metric, as an aggregate of rows of a frame; with `keys`, of the sizes of the groups that share them.
-
-    Questions with the same `source` are about the same rows. Columns are unbound: they fit any frame of the schema.
-    """
-
-    metric: MetricConfigurationID
-    aggregate: Column
-    source: Hashable = _FRAME
-    rows: Column | None = None
-    keys: tuple[str, ...] = ()
+_STAND_IN = "stand-in"
+_BUCKET = "__bucket"
 
 
 @dataclass(frozen=True)
@@ -87,6 +70,7 @@ class Prepared:
     graphs: tuple[list[Any], ...] | None = None
     partials: Metrics = field(default_factory=dict)
     questions: dict[MetricConfigurationID, Question] = field(default_factory=dict)
+    asked: dict[MetricConfigurationID, Question] = field(default_factory=dict)  # those that footers left open last
 
 
 class Plan:
@@ -99,9 +83,11 @@ class Plan:
         runtime_configuration: dict[str, Any] | None,
         prepared: Prepared,
         footers: Footers | None,
+        ahead: Metrics | None = None,
     ) -> None:
         self._engine = engine
         self._footers = footers
+        self._ahead = ahead or {}
         self._runtime = runtime_configuration
         self._prepared = prepared
         self._frame: DataFrame = engine.batch_manager.active_batch_data.dataframe
@@ -121,7 +107,7 @@ class Plan:
         while True:
             for metric in self._metrics.values():
                 self._make_partial(metric)
-            questions = self._unproved(self._questions())
+            questions = self._unasked(self._unproved(self._questions()))
             if not questions:
                 break
             self._left_to_gx.update(question.metric for question in questions)  # those without an answer
@@ -159,6 +145,14 @@ class Plan:
                 self._known[question.metric] = value
         return asked
 
+    def _unasked(self, questions: list[Question]) -> list[Question]:
+        """The questions that were not answered ahead; those of every day are noted, to be asked ahead of others."""
+        kept = self._prepared.questions
+        self._prepared.asked.update({q.metric: q for q in questions if q.metric in kept})
+        found = {q.metric for q in questions if q.metric in self._ahead}
+        self._known.update({metric: self._ahead[metric] for metric in found})
+        return [question for question in questions if question.metric not in found]
+
     def _make_partial(self, metric: MetricConfiguration) -> bool:
         """Let GX make a metric that starts no job, and those it depends on; whether it has a value now."""
         if metric.id in self._given:
@@ -183,9 +177,9 @@ class Plan:
         return get_metric_provider(metric.metric_name, self._engine)
 
     def _is_gx_own(self, metric: MetricConfiguration) -> bool:
-        """Somebody else's metric may look at the frame where GX's own look at the schema alone."""
+        """Somebody else's metric may look at the frame where GX's own, and ours, look at the schema alone."""
         provider_class, _ = self._provider(metric)
-        return str(provider_class.__module__).startswith("great_expectations.")
+        return str(provider_class.__module__).startswith(("great_expectations.", "content_signals."))
 
     def _questions(self) -> list[Question]:
         questions = []
@@ -203,6 +197,9 @@ class Plan:
 
     def _question(self, metric: MetricConfiguration) -> Question | None:
         provider_class, provider = self._provider(metric)
+        if provider_class is ColumnBuckets:
+            self._prepared.questions[metric.id] = self._buckets(metric)
+            return self._prepared.questions[metric.id]
         if provider is None:
             return self._kept(self._aggregate(metric), metric, "metric_partial_fn")
         made = self._value_of(metric, "unexpected_condition")
@@ -251,7 +248,7 @@ class Plan:
         condition = self._counted(metric)
         if condition is not None and _calls_python(condition):
             # Spark hands Python every row of such a query, also those that a row condition spares it.
-            return Question(metric.id, aggregate, (_PYTHON, domain), rows)
+            return Question(metric.id, aggregate, (PYTHON, domain), rows)
         if metric.metric_name == _ROW_COUNT:
             return Question(metric.id, _how_many(rows))
         if condition is not None:
@@ -280,8 +277,18 @@ class Plan:
         keys = [domain["column"]] if "column" in domain else self._frame[domain["column_list"]].columns
         if any(kind in field.dataType.simpleString() for field in self._frame[keys].schema for kind in _UNSORTED):
             return None
-        repeated = F.sum(F.when(F.col(_SIZE) > 1, F.col(_SIZE)))
+        repeated = F.sum(F.when(F.col(SIZE) > 1, F.col(SIZE)))
         return Question(metric.id, F.coalesce(repeated, F.lit(0)), metric.id, self._rows(domain), tuple(keys))
+
+    def _buckets(self, metric: MetricConfiguration) -> Question:
+        """How many rows of the domain are in each bucket of the column."""
+        domain = dict(metric.metric_domain_kwargs)
+        name = domain["column"]
+        kind, column, rows = self._frame.schema[name].dataType, F.col(f"`{name}`"), self._rows(domain)
+        there = column.isNotNull() if rows is None else rows & column.isNotNull()
+        bucket = bucket_of(column, kind).cast("string").alias(_BUCKET)
+        counts = F.map_from_entries(F.collect_list(F.struct(_BUCKET, SIZE)))
+        return Question(metric.id, counts, metric.id, there, (bucket,), partial(spread, kind))
 
     def _rows(self, domain: dict[str, Any]) -> Column | None:
         """Which rows a domain means, as a predicate: what GX would filter by, taken down. None: every row."""
@@ -305,54 +312,6 @@ class Plan:
                 if not self._known.get(count, 1):  # NULL counts as none: there was no row to ask about
                     found[id_] = []
         return found
-
-
-def ask(frame: DataFrame, questions: list[Question]) -> Metrics:
-    """The answers of one query. If it raises, of two with half the questions each, and so on; culprits get none."""
-    try:
-        return _one_query(frame, questions)
-    except Exception:
-        if len(questions) == 1:
-            return {}
-        middle = len(questions) // 2
-        return ask(frame, questions[:middle]) | ask(frame, questions[middle:])
-
-
-def _one_query(frame: DataFrame, questions: list[Question]) -> Metrics:
-    sources: dict[Hashable, list[Question]] = {}
-    for question in questions:
-        sources.setdefault(question.source, []).append(question)
-    # A row for each source, with a column of its own, all in one union: Spark runs them side by side in one job.
-    parts = [
-        _frame_of(frame, asked[0]).agg(
-            F.struct(*[question.aggregate.alias(str(number)) for number, question in enumerate(asked)]).alias(f"{part}")
-        )
-        for part, asked in enumerate(sources.values())
-    ]
-    with _compiled(frame.sparkSession):
-        rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts).collect()
-    values = {name: value for row in rows for name, value in row.asDict().items() if value is not None}
-    return {
-        question.metric: convert_to_json_serializable(data=value)
-        for part, asked in enumerate(sources.values())
-        for question, value in zip(asked, values[f"{part}"], strict=True)
-    }
-
-
-@contextmanager
-def _compiled(session: SparkSession) -> Iterator[None]:
-    """Have Spark compile queries of over a hundred aggregates too: interpreted, a wide suite takes thrice as long."""
-    before = session.conf.get(_MAX_FIELDS)
-    session.conf.set(_MAX_FIELDS, "10000")
-    try:
-        yield
-    finally:
-        session.conf.set(_MAX_FIELDS, str(before))
-
-
-def _frame_of(frame: DataFrame, question: Question) -> DataFrame:
-    rows = frame if question.rows is None else frame.where(question.rows)
-    return rows.groupBy(*question.keys).agg(F.count(F.lit(1)).alias(_SIZE)).select(_SIZE) if question.keys else rows
 
 
 def _how_many(*conditions: Column | None) -> Column:

@@ -23,6 +23,7 @@ from content_signals.quality.fused import FusedValidators
 from content_signals.quality.history import Compared, compared_with
 from content_signals.quality.plan import Predicate
 from content_signals.quality.predicates import predicate_of
+from content_signals.quality.questions import Metrics
 from content_signals.quality.verdict import CRITICAL, Failure, rule_name
 
 # No query that finds the bad rows: SUMMARY does not show it, and making it costs an analysis for each rule.
@@ -58,23 +59,36 @@ class Scanner:
         return len(self._suite.expectations)
 
     def run(
-        self, frame: DataFrame, footers: Footers | None = None, compared: Compared | None = None
+        self,
+        frame: DataFrame,
+        footers: Footers | None = None,
+        compared: Compared | None = None,
+        ahead: Metrics | None = None,
     ) -> ExpectationSuiteValidationResult:
         """The standard validation result, with counts and up to 20 samples of what failed.
 
         Args:
             footers: those of the files that the frame reads, all of them.
             compared: the day, and the days before it, for rules about history.
+            ahead: what `ask_ahead` has found of the day.
         """
         with compared_with(compared):
-            return self.validate(frame, COUNTS_AND_SAMPLES, footers)
+            return self.validate(frame, COUNTS_AND_SAMPLES, footers, ahead)
+
+    def ask_ahead(self, frame: DataFrame, by: str) -> dict[Any, Metrics]:
+        """Value of a column -> what the suite will ask of the rows with it; nothing until a frame was run."""
+        return self._fused.ask_ahead(frame, by) if self._engine == "fused" else {}
 
     def validate(
-        self, frame: DataFrame, result_format: dict[str, Any], footers: Footers | None = None
+        self,
+        frame: DataFrame,
+        result_format: dict[str, Any],
+        footers: Footers | None = None,
+        ahead: Metrics | None = None,
     ) -> ExpectationSuiteValidationResult:
         """The validation result in some result format."""
         if self._engine == "fused":
-            validator = self._fused.validator(frame, dict(result_format), footers)
+            validator = self._fused.validator(frame, dict(result_format), footers, ahead)
         else:
             validator = Validator(self._batch, dict(result_format), {"dataframe": frame})
         result = validator.validate_expectation_suite(self._suite)
