@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -102,12 +102,36 @@ class Used:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: of which service, how, of which versions, for which rows."""
+    """What is asked: of which service, how, of which versions, for which rows.
+
+    Attributes:
+        left_out: table -> those of the rows' keys that were taken down when this was asked first.
+    """
 
     plan: ServicePlan
     mode: Mode
     used: tuple[Used, ...]
     entities: pa.Table
+    left_out: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(
+        cls, platform: Platform, plan: ServicePlan, mode: Mode, used: tuple[Used, ...], entities: pa.Table
+    ) -> Question:
+        """What is asked now, without what is taken down now."""
+        asked = cls(plan, mode, used, entities, {})
+        return replace(asked, left_out={view.name: tuple(asked.taken_down(platform, view)) for view in plan.views})
+
+    def taken_down(self, platform: Platform, view: ViewPlan) -> list[str]:
+        """Those of the rows' keys that are taken down by now, and were not left out from the first."""
+        gone = pa.array([*platform.gone(view.name)], pa.string())
+        column = self.entities.column(view.join_key).cast(pa.string())
+        found = pc.unique(column.filter(pc.is_in(column, gone))).to_pylist()
+        return sorted(set(found) - set(self.left_out.get(view.name, ())))
+
+    def gone(self, platform: Platform, table: str) -> list[str]:
+        """The keys of which nobody may read anything: by what is taken down now, and was at first."""
+        return sorted({*platform.gone(table), *self.left_out.get(table, ())})
 
     def numbered(self) -> pa.Table:
         """The entity rows, each with its number, `_row`."""
@@ -139,6 +163,7 @@ class Question:
             "views": [asdict(view) for view in self.plan.views],
             "used": [asdict(one) for one in self.used],
             "pins": [asdict(pin) for pin in pins],
+            "left_out": {table: list(keys) for table, keys in self.left_out.items()},
             "rows": self.entities.num_rows,
         }
         write_json(f"{folder}/manifest.json", record)
@@ -153,7 +178,8 @@ class Question:
         )
         used = tuple(Used(**{**one, "features": tuple(one["features"])}) for one in record["used"])
         entities = pq.read_table(inner, filesystem=files)
-        return cls(ServicePlan(record["service"], views), record["mode"], used, entities)
+        left_out = {table: tuple(keys) for table, keys in record.get("left_out", {}).items()}
+        return cls(ServicePlan(record["service"], views), record["mode"], used, entities, left_out)
 
 
 def _snapshot(table: LakeTable, version: int | None) -> Snapshot:

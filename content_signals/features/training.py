@@ -130,7 +130,7 @@ def training_set(
     unknown = set(at_versions or {}) - {one.table for one in used}
     if unknown:
         raise UnknownName(f"table of service {service}", unknown.pop(), [one.table for one in used])
-    question = Question(plan, mode, used, rows)
+    question = Question.of(platform, plan, mode, used, rows)
     return TrainingSet(platform, question, question.keep(platform) if keep else "", engine)
 
 
@@ -145,10 +145,9 @@ def training_set_from(name: str, settings: Settings | None = None, *, engine: En
     platform = Platform.of(settings or load_settings())
     question = Question.kept(platform, manifest(platform.lake, name))
     for view in question.plan.views:
-        entity, gone = platform.entity_of(view.name), platform.gone(view.name)
-        found = sorted(set(gone) & set(question.entities.column(view.join_key).to_pylist()))
+        found = question.taken_down(platform, view)
         if found:
-            entry = gone[found[0]]
+            entity, entry = platform.entity_of(view.name), platform.gone(view.name)[found[0]]
             raise Refused(
                 f"manifest {name}: {len(found)} of its keys were taken down since, e.g. {entity} {found[0]}:"
                 f" {entry.reason} ({entry.who}, {entry.at:%Y-%m-%d})",

@@ -57,7 +57,7 @@ def _relation(
 ) -> str:
     """SQL of a view's rows, those that rebuilds have superseded too in known mode, without what is taken down."""
     parts = [_rows_of(connection, snapshot, view, question) for snapshot in used.snapshots(platform, question.mode)]
-    gone = list(platform.gone(used.table))
+    gone = question.gone(platform, used.table)
     connection.register(f"gone_{view.name}", pa.table({"key": pa.array(gone, pa.string())}))
     everything = " union all ".join(parts)
     return f'select r.* from ({everything}) r anti join gone_{view.name} g on r."{view.join_key}" = g.key'

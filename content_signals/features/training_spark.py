@@ -158,7 +158,7 @@ def _relation(session: SparkSession, platform: Platform, question: Question, vie
         rows = with_columns(rows, {**types, SUPERSEDED_AT: "timestamp"}).select(*wanted)
         found = rows if found is None else found.unionByName(rows)
     assert found is not None  # the table is there, with or without a history
-    gone = platform.gone(used.table)
+    gone = question.gone(platform, used.table)
     if not gone:
         return found
     keys = session.createDataFrame([(key,) for key in gone], f"{view.join_key} string")

@@ -12,8 +12,7 @@ from content_signals.features.registry import register, registry_answers
 from content_signals.features.served import Marker
 from content_signals.features.store import feature_store, online_client, store_answers
 from content_signals.pipeline.context import Context
-
-LEAST_REASON = 10
+from content_signals.pipeline.decision import reason_of
 
 
 def flip_family(context: Context, family: str, version: int | None, reason: str, who: str) -> Flip:
@@ -27,8 +26,7 @@ def flip_family(context: Context, family: str, version: int | None, reason: str,
         Refused: the online store does not hold the version; nothing moved.
         Temporary: the registry or the store does not answer; run it again.
     """
-    if len(reason.strip()) < LEAST_REASON:
-        raise UsageError(f"a flip has a reason of at least {LEAST_REASON} characters", next_step='--reason "why"')
+    reason = reason_of(reason, "a flip", "why this version")
     served = [table for table in context.catalog.tables if table.serve]
     chosen = _version(served, family, version)
     with registry_answers(), store_answers(), ExitStack() as stack:

@@ -13,11 +13,10 @@ from content_signals.lake.promote import Promotion, promote
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage, read_stage
 from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.decision import reason_of
 from content_signals.pipeline.told import alerts_of, found_again, tell_verdict
 from content_signals.quality import status
 from content_signals.quality.verdict import STOPPED, Verdict, read_verdict
-
-LEAST_REASON = 10
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,7 @@ class LetThrough:
         """
         if not self.by.strip():
             raise UsageError("an override names who decided it", next_step='--by "name"')
-        if len(self.reason.strip()) < LEAST_REASON:
-            raise UsageError(
-                f"an override has a reason of at least {LEAST_REASON} characters, not {self.reason.strip()!r}",
-                next_step='--reason "why the day is good enough to be served"',
-            )
+        reason_of(self.reason, "an override", "why the day is good enough to be served")
 
 
 def promote_days(

@@ -26,8 +26,9 @@ from content_signals.lake.takedowns import (
     taken_down,
 )
 from content_signals.pipeline.context import Context
+from content_signals.pipeline.decision import reason_of
 
-LEAST_REASON = 10
+_WHY = "who asked for it, and why"
 
 
 def take_down(context: Context, entity: str, key: str, reason: str, who: str) -> list[str]:
@@ -37,8 +38,8 @@ def take_down(context: Context, entity: str, key: str, reason: str, who: str) ->
         UsageError: an entity nobody serves, or no reason.
         Temporary: the lake or the online store does not answer; run it again.
     """
-    tables = tables_of(context, entity)
-    entry = Takedown(_key(key), TAKEN_DOWN, _reason(reason), who, context.run.now)
+    tables, why = tables_of(context, entity), reason_of(reason, "a takedown", _WHY)
+    entry = Takedown(_key(key), TAKEN_DOWN, why, who, context.run.now)
     add_takedown(context.lake, entity, entry)
     _mark(context, tables, [key], "take", context.run.now)
     return [table.table for table in tables]
@@ -57,7 +58,11 @@ def give_back(context: Context, entity: str, key: str, reason: str, who: str) ->
     if not last:
         raise NotLanded(f"{entity} {key!r} was never taken down", next_step="nothing: it is served if it has a row")
     if last[-1].action == TAKEN_DOWN:
-        add_takedown(context.lake, entity, Takedown(key, GIVEN_BACK, _reason(reason), who, context.run.now))
+        add_takedown(
+            context.lake,
+            entity,
+            Takedown(key, GIVEN_BACK, reason_of(reason, "giving a key back", _WHY), who, context.run.now),
+        )
     _mark(context, tables, [key], "give", context.run.now)
     for table in tables:
         if not _is_cleared(context, table):
@@ -141,12 +146,3 @@ def _key(key: str) -> str:
     if not key.strip():
         raise UsageError("no key given", next_step="content-signals features takedown ENTITY KEY --reason …")
     return key
-
-
-def _reason(reason: str) -> str:
-    if len(reason.strip()) < LEAST_REASON:
-        raise UsageError(
-            f"a takedown has a reason of at least {LEAST_REASON} characters, not {reason.strip()!r}",
-            next_step='--reason "who asked for it, and why"',
-        )
-    return reason.strip()

@@ -23,7 +23,7 @@ from content_signals.features.training import training_set, training_set_from
 from content_signals.lake.maintain import maintain
 from content_signals.lake.manifests import manifest, pinned, release
 from content_signals.lake.snapshot import Snapshot
-from content_signals.lake.takedowns import TAKEN_DOWN, Takedown, add_takedown
+from content_signals.lake.takedowns import GIVEN_BACK, TAKEN_DOWN, Takedown, add_takedown
 from content_signals.settings import PROJECT
 from tests.lake import promoted
 from tests.settings import settings_in
@@ -134,6 +134,27 @@ def test_what_is_taken_down_is_left_out_and_a_replay_of_it_is_refused(story, set
     with pytest.raises(
         Refused, match=r"1 of its keys were taken down since, e.g. track a: the label asked for it \(legal"
     ):
+        training_set_from(made.name, settings)
+
+
+def test_what_was_left_out_from_the_first_stays_left_out(story, settings, tmp_path):
+    """Neither a takedown before the set nor the key's return afterwards changes a byte of a replay."""
+    at = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    story.build(FIRST, {"a": 1, "b": 2, "c": 3}, at)
+    for key in "ac":  # c is in no row of the set
+        add_takedown(story.lake, "track", Takedown(key, TAKEN_DOWN, "the label asked for it", "legal", at))
+    moments = pa.array([at + timedelta(hours=1)] * 2, MOMENT)
+    made = training_set(pa.table({"track_id": ["a", "b"], "event_timestamp": moments}), SERVICE, settings=settings)
+    made.write(str(tmp_path / "made.parquet"))
+    assert made.arrow().column(f"{TITLE}__duration_ms").to_pylist() == [None, 2]
+    assert manifest(story.lake, made.name)["left_out"] == {TITLE: ["a"]}
+    for action in (None, GIVEN_BACK):
+        if action:
+            add_takedown(story.lake, "track", Takedown("a", action, "it was a mistake", "legal", at))
+        training_set_from(made.name, settings).write(str(tmp_path / "again.parquet"))
+        assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "made.parquet").read_bytes()
+    add_takedown(story.lake, "track", Takedown("b", TAKEN_DOWN, "the label asked for it", "legal", at))
+    with pytest.raises(Refused, match=r"1 of its keys were taken down since, e\.g\. track b"):
         training_set_from(made.name, settings)
 
 
