@@ -26,7 +26,7 @@ import pytest
 from content_signals.local import services
 from content_signals.local.airflow import airflow_url
 from content_signals.local.airflow_api import AirflowApi
-from content_signals.local.feast_service import features_service
+from content_signals.local.feast_service import feast_ui_service, features_service
 from content_signals.settings import PROJECT, Settings
 from tests.settings import with_ports
 
@@ -126,6 +126,13 @@ def wait_served(settings: Settings, track: str, seconds: float = 60) -> dict[str
         time.sleep(1)
 
 
+def registered(settings: Settings) -> list[str]:
+    """The views that Feast's own UI shows."""
+    asked = f"{feast_ui_service(settings).where}/api/v1/feature_views?project=content_signals"
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        return [view["spec"]["name"] for view in json.loads(answer.read())["featureViews"]]
+
+
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no Chromium at {CHROMIUM}: apt-get install chromium")
 def test_a_day_triggered_through_the_form_is_served(prepared: Settings, api: AirflowApi) -> None:
     from playwright.sync_api import expect, sync_playwright
@@ -165,6 +172,7 @@ def test_a_day_triggered_through_the_form_is_served(prepared: Settings, api: Air
     assert published["state"] == "success"
     features = wait_served(prepared, "t1")
     assert (features["playlists_count"], features["best_position"], features["playlists_added_1d"]) == (2, 1, 1)
+    assert POPULARITY in registered(prepared)
 
 
 def _follow_buttons(page: Any, details: str) -> None:
