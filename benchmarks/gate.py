@@ -96,8 +96,7 @@ def timed(seconds: list[float], work: Callable[[], Any]) -> Any:
 
 def judged(context: Context, spark: SparkSession, table: Table, stage: Stage) -> Verdict:
     """The verdict, once all that is kept of it is written."""
-    with Judge(context, spark, table) as judge:
-        return judge.judge(stage)
+    return Judge(context, spark, table).judge(stage)
 
 
 def main() -> None:

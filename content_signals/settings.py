@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     airflow_port: int = Field(default=8080, ge=1, le=65535)
     ui_url: str = ""
     features_port: int = Field(default=6566, ge=1, le=65535)
-    feast_ui_port: int = Field(default=8888, ge=1, le=65535)
+    feast_ui_port: int = Field(default=6567, ge=1, le=65535)
     quality_engine: Literal["fused", "native"] = "fused"
     daily: bool = True
     sources: Annotated[tuple[str, ...], NoDecode] = ()

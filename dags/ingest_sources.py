@@ -1,9 +1,9 @@
 """Take each day's landing files into the source tables, as soon as they land.
 
 Runs at midnight UTC for the day before. Each source has a group of its own: `wait` looks for the day's file every five
-minutes and holds no slot; `ingest` parses it into the source table, de-duplicates it, and sets malformed rows aside in
-`quarantine/`; `announce` starts the tables made from it. A day that waits does not hold up other days or sources. A
-source whose files never land here is left out by the setting `sources`.
+minutes and holds no slot; `ingest` parses it into the source table, de-duplicates it, sets malformed rows aside in
+`quarantine/`, and judges the day by the source's suite; `announce` starts the tables made from it. A day that waits
+does not hold up other days or sources. A source whose files never land here is left out by the setting `sources`.
 
 ### When a task is red
 * **`wait`**: the file had not landed when the day was due. The message names the paths and the deadline, and the
@@ -12,6 +12,10 @@ source whose files never land here is left out by the setting `sources`.
 * **`ingest`, exit code 65**: the file breaks its contract (wrong header, truncated gzip, too many malformed rows). The
   message names file, line and columns; rows set aside lie in `<lake>/quarantine/<source>`. It is not retried: have the
   file landed again, then clear the task.
+* **`ingest`, exit code 65, a rule**: the day is stopped by `expectations/<source>.json`. The message has observed and
+  allowed; `content-signals quarantine SOURCE --day D` shows rows that break rules. Have the file landed again, or mend
+  the rule, then clear the task. To let the day through as it is: the command that the message ends with, then trigger
+  the `build_` DAGs for the day. Do not clear `ingest` after that: it would judge the day again.
 * **`ingest`, exit code 66**: the file has gone since `wait` saw it. As for `wait`.
 * **`ingest`, exit code 75 or 1**: a store that does not answer, or a crash; retried already. Read the log, mend the
   cause, clear the task.

@@ -90,7 +90,7 @@ class Alerts:
 
         Args:
             verdict: one with an `override` is told with who let the day through, and why.
-            served: what readers see meanwhile; without it that is looked up, when somebody is to be told.
+            served: what readers see, of a day that is promoted; without it what they see meanwhile is looked up.
             task_log: URL of the task's log, and `docs` of the day's page in Data Docs.
         """
         if verdict.outcome == PASSED:
@@ -98,7 +98,8 @@ class Alerts:
             return
         with self._never_fails(f"{table.table} {verdict.day}"):
             shown = served or served_meanwhile(self._lake, table, date.fromisoformat(verdict.day))
-            self._problem(problem.of_verdict(table, verdict, self._lake, shown, task_log, docs))
+            found = problem.of_verdict(table, verdict, self._lake, shown, task_log, docs)
+            self._problem(replace(found, promoted=served is not None))
 
     def failed(
         self, table: Contract, day: date, error: SignalsError, *, served: str = "", task_log: str | None = None

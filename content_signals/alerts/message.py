@@ -23,7 +23,7 @@ _HEADLINE = {
     LOST: "job lost",
     LET_THROUGH: "let through",
 }
-_SERVED = {WARNED: "Served until it is promoted", LET_THROUGH: "Served"}
+_SERVED = {WARNED: "Served until it is promoted"}
 _JOINER = "\u200d"  # zero-width, inside an emoji
 
 
@@ -179,7 +179,7 @@ def _facts(problem: Problem, waiting: Sequence[str], related: str) -> str:
     facts = {
         "Let through by": f"{plain(override.by)} at {override.at}: {plain(override.reason)}" if override else "",
         "Set aside": _aside(problem),
-        _SERVED.get(problem.kind, "Served meanwhile"): plain(problem.served),
+        "Served" if problem.promoted else _SERVED.get(problem.kind, "Served meanwhile"): plain(problem.served),
         affected: _listed(waiting),
         "Perhaps because": related,
         "Owner": problem.owner,

@@ -27,7 +27,7 @@ class Problem:
         keys: what it consists of, rule by rule: a problem whose keys were all told is not told again.
         reasons: why, a sentence each.
         rows: of the day, and `set_aside` of them that are in quarantine.
-        served: what readers see meanwhile.
+        served: what readers see meanwhile; promoted: that is this day, as it was judged.
         next_step: the command to run.
     """
 
@@ -43,6 +43,7 @@ class Problem:
     rows: int = 0
     set_aside: int = 0
     override: Override | None = None
+    promoted: bool = False
     run_id: str = ""
     task_log: str = ""
     docs: str = ""
@@ -113,7 +114,7 @@ def of_reason(
 
 def _after(contract: Source | Table, verdict: Verdict, lake: Lake) -> str:
     if verdict.outcome == STOPPED and not verdict.override:
-        return verdict.stop(lake.of(contract)).next_step
+        return verdict.stop(contract, lake).next_step
     if verdict.quarantined:
         return f"content-signals quarantine {contract.table} --day {verdict.day}"
     return _look(contract, date.fromisoformat(verdict.day))

@@ -6,6 +6,8 @@ not, tells a key that is missing from a null, and never answers with what was ta
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 Keys = Sequence[str] | Mapping[str, Sequence[str]]
+_LOG = logging.getLogger(__name__)
 
 
 class FeatureClient:
@@ -64,11 +67,11 @@ class FeatureClient:
         store: FeatureStore | None = None,
     ) -> None:
         settings = settings or load_settings()
-        self._store = store or feature_store(settings)
+        self._store, self._is_own = store or feature_store(settings), store is None
         self._service, self._features, self._keep_stale = service, tuple(features), keep_stale
         self._project = self._store.project.encode()
         self._plan = self._planned()
-        self._last = LastKnown(last_known)
+        self._last_known, self._every = last_known, refresh
         url = settings.online_store.get_secret_value()
         self._connections = Connections(url, connections, timeout)
         options: dict[str, Any] = {
@@ -78,8 +81,7 @@ class FeatureClient:
             "socket_connect_timeout": timeout,
         }
         self._async_pool: Any = redis.asyncio.BlockingConnectionPool.from_url(url, **options)
-        self._closed = threading.Event()
-        threading.Thread(target=self._refresh, args=(refresh,), name=f"plan of {service}", daemon=True).start()
+        self._begin()
 
     def __enter__(self) -> FeatureClient:
         return self
@@ -103,7 +105,7 @@ class FeatureClient:
             UsageError: keys that do not fit the service.
             Temporary: the store does not answer in time, and nothing is kept of what it said.
         """
-        plan = self._plan
+        plan = self._current()
         wanted = _by_join_key(plan, keys)
         try:
             rows = self._read(plan, wanted)
@@ -113,7 +115,7 @@ class FeatureClient:
 
     async def aget(self, keys: Keys, as_of: datetime | None = None) -> Features:
         """`get`, for asynchronous callers."""
-        plan = self._plan
+        plan = self._current()
         wanted = _by_join_key(plan, keys)
         try:
             rows = await self._aread(plan, wanted)
@@ -122,12 +124,14 @@ class FeatureClient:
         return self._answer(plan, wanted, as_of, rows)
 
     def close(self) -> None:
-        """End the thread and the connections."""
+        """End the thread and the connections, but for those of `aget`: `aclose` ends them too."""
         self._closed.set()
         self._connections.close()
+        if self._is_own:
+            _dispose(self._store)
 
     async def aclose(self) -> None:
-        """`close`, for asynchronous callers."""
+        """`close`, and the connections of `aget`."""
         self.close()
         await self._async_pool.disconnect()
 
@@ -135,15 +139,36 @@ class FeatureClient:
         plan = service_plan(self._store, self._service)
         return plan.only(self._features) if self._features else plan
 
-    def _refresh(self, every: float) -> None:
-        """Look the service up again and again. A registry that does not answer leaves it as it was."""
+    def _begin(self) -> None:
+        """In this process: the thread that follows the registry, and values known."""
+        self._process, self._last, self._closed = os.getpid(), LastKnown(self._last_known), threading.Event()
+        threading.Thread(target=self._refresh, name=f"plan of {self._service}", daemon=True).start()
+
+    def _current(self) -> ServicePlan:
+        """The plan. In a process that was forked no thread follows the registry, until it is asked first."""
+        if self._process != os.getpid():
+            _dispose(self._store, shared=True)
+            self._begin()
+        return self._plan
+
+    def _refresh(self) -> None:
+        """Look the service up again and again. A registry that does not answer leaves it as it was.
+
+        So does one in which the service, or a feature of it that was asked for, is no more; that is said in the log.
+        """
         known: tuple[bytes, ...] = ()
-        while not self._closed.wait(every):
+        held: tuple[bytes, ...] = ()
+        while not self._closed.wait(self._every):
             try:
                 held = registered(self._store, self._plan)  # before the plan: what changes in between is seen next time
                 if held and held == known:
                     continue
                 plan = self._planned()
+            except UnknownName as error:
+                if held != known:
+                    _LOG.warning("%s; it is read as it was before: make the client anew", error.what)
+                known = held
+                continue
             except Exception:  # noqa: S112  whatever a registry raises: the service known is as good as a moment ago
                 continue
             known = held
@@ -199,6 +224,14 @@ class FeatureClient:
         return self._last.answer(plan, wanted, _micros(as_of))
 
 
+def _dispose(store: FeatureStore, *, shared: bool = False) -> None:
+    """End the connections to a registry that is a database; those shared with a parent process are left to it."""
+    for name in ("write_engine", "read_engine"):
+        engine: Any = getattr(store.registry, name, None)
+        if engine is not None:
+            engine.dispose(close=not shared)
+
+
 def _micros(as_of: datetime | None) -> int:
     if as_of is None:
         return time.time_ns() // 1_000
@@ -209,6 +242,8 @@ def _micros(as_of: datetime | None) -> int:
 
 def _by_join_key(plan: ServicePlan, keys: Keys) -> Mapping[str, Sequence[str]]:
     """The keys by the column they stand in."""
+    if isinstance(keys, str):
+        raise UsageError(f"keys are a list of texts, not the text {keys!r}", next_step=f"give [{keys!r}]")
     if isinstance(keys, Mapping):
         keys = _mapped(plan, keys)
     elif len(plan.join_keys) == 1:

@@ -18,7 +18,7 @@ class Connections:
     Args:
         url: of the store.
         most: connections at a time.
-        timeout: seconds the store has for an answer, and a call waits for a free connection.
+        timeout: seconds to connect in, for each part of an answer to arrive, and to wait for a free connection.
     """
 
     def __init__(self, url: str, most: int, timeout: float) -> None:
@@ -38,6 +38,20 @@ class Connections:
         if not self._turns.acquire(timeout=self._timeout):
             raise redis.ConnectionError(f"none of {self._most} connections became free in {self._timeout} s")
         try:
+            return self._exchange(commands, answers)
+        finally:
+            self._turns.release()
+
+    def close(self) -> None:
+        """Close those that no call has just now; a later call makes a new one."""
+        while self._free:
+            try:
+                self._free.pop().disconnect()
+            except IndexError:  # a call was quicker
+                return
+
+    def _exchange(self, commands: bytes, answers: int) -> list[Any]:
+        try:
             connection, used = self._free.pop(), True
         except IndexError:
             connection, used = self._settings.connection_class(**self._settings.connection_kwargs), False
@@ -54,12 +68,6 @@ class Connections:
             raise
         finally:
             self._free.append(connection)
-            self._turns.release()
-
-    def close(self) -> None:
-        """Close those that no call has just now; a later call makes a new one."""
-        for connection in list(self._free):
-            connection.disconnect()
 
     def _begin(self) -> None:
         """With none, in a process that was forked too: two on one socket would read each other's answers."""

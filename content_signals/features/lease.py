@@ -83,7 +83,7 @@ class Lease:
                 raise Temporary(
                     f"{self._view}: another publication has been writing for {patience:.0f} s",
                     state="models read what that one has written so far, and what was served before",
-                    next_step=f"publish_features --table {self._view}, once it has ended",
+                    next_step="the same again, once it has ended",
                 )
             if not told:
                 say(f"{self._view}: waiting for another publication to end, or its lease to run out")

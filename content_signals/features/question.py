@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 import content_signals.catalog as catalog_module
@@ -82,14 +83,14 @@ class Used:
         snapshot = _snapshot(lake_table, version)
         if snapshot.version is None:
             raise UsageError(f"{table.table}: no day has been promoted yet", next_step="build it first")
-        if not all_exist(snapshot.files()):
+        history = _history_of(lake_table, snapshot.version)
+        files = [*snapshot.files(), *(Snapshot(lake_table.history, history).files() if history is not None else ())]
+        if not all_exist(files):
             raise UsageError(
                 f"{table.table}: files of version {snapshot.version} are not kept any more",
                 next_step="leave the version out, or name one that a manifest pins",
             )
-        return cls(
-            table.table, snapshot.version, Snapshot(lake_table.history).version, fingerprint(table), view.features
-        )
+        return cls(table.table, snapshot.version, history, fingerprint(table), view.features)
 
     def snapshots(self, platform: Platform, mode: Mode) -> list[Snapshot]:
         """The table as it is used, and in known mode its history."""
@@ -180,6 +181,19 @@ class Question:
         entities = pq.read_table(inner, filesystem=files)
         left_out = {table: tuple(keys) for table, keys in record.get("left_out", {}).items()}
         return cls(ServicePlan(record["service"], views), record["mode"], used, entities, left_out)
+
+
+def _history_of(table: LakeTable, version: int) -> int | None:
+    """The version of the history that goes with one of the table: rows superseded since are in the table there.
+
+    A day's superseded rows are appended after the commit that replaces it, and before the next one.
+    """
+    newest = Snapshot(table.history).version
+    if newest is None or version == Snapshot(table).version:
+        return newest
+    replaced = {entry["version"]: entry["timestamp"] for entry in DeltaTable(table.path).history()}[version + 1]
+    kept = [e["version"] for e in DeltaTable(table.history.path).history() if e["timestamp"] < replaced]
+    return max(kept, default=None)
 
 
 def _snapshot(table: LakeTable, version: int | None) -> Snapshot:

@@ -35,12 +35,15 @@ def unneeded_since(
 ) -> datetime | None:
     """Since when nobody needs a registered view; None: it is needed.
 
+    The store notes when a view was seen to be read last: of one that a service pinned for months after the flip, the
+    time of grace begins when that service has gone.
+
     Args:
         defined: names of the views that contracts define. Of one whose contract is gone the store notes when that was
             first seen.
     """
-    since = retired_since(services, view.tags["family"], view.name)
-    if since is None and (view.name in defined or readers(services, view.name)):
-        marker.used_again()
+    left = left_live(services, view.tags["family"]).get(view.name)
+    if readers(services, view.name) or (left is None and view.name in defined):
+        marker.used(now)
         return None
-    return since or marker.unused_since(now)
+    return max(left, marker.last_used() or left) if left else marker.unused_since(now)

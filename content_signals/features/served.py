@@ -10,7 +10,7 @@ from typing import Any
 from content_signals.errors import Temporary
 
 _SERVED, _BEGUN = b"served", b"begun:"
-_CLEARED, _UNUSED = b"cleared", b"unused"
+_CLEARED, _UNUSED, _USED = b"cleared", b"unused", b"used"
 _UNDER_WAY, _DONE = b"under way", b"done"
 
 
@@ -107,8 +107,14 @@ class Marker:
         pipe.execute()
 
     def end_clear(self) -> None:
-        """All rows are removed."""
-        self._client.hset(self._key, _CLEARED, _DONE)
+        """All rows are removed; unless a publication has begun since, for which the mark was taken away."""
+        with self._client.pipeline() as pipe:
+            pipe.watch(self._key)
+            under_way = pipe.hget(self._key, _CLEARED) == _UNDER_WAY
+            pipe.multi()
+            if under_way:
+                pipe.hset(self._key, _CLEARED, _DONE)
+            pipe.execute()
 
     @property
     def cleared(self) -> bool:
@@ -125,6 +131,14 @@ class Marker:
         self._client.hsetnx(self._key, _UNUSED, now.isoformat())
         return datetime.fromisoformat(self._client.hget(self._key, _UNUSED).decode())
 
-    def used_again(self) -> None:
-        """Take the note that it is unused away."""
-        self._client.hdel(self._key, _UNUSED)
+    def used(self, now: datetime) -> None:
+        """Note that the view is needed."""
+        pipe = self._client.pipeline()
+        pipe.hset(self._key, _USED, now.isoformat())
+        pipe.hdel(self._key, _UNUSED)
+        pipe.execute()
+
+    def last_used(self) -> datetime | None:
+        """When the view was seen to be needed last, None when that was not noted."""
+        noted = self._client.hget(self._key, _USED)
+        return datetime.fromisoformat(noted.decode()) if noted else None

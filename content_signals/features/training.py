@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -74,11 +74,18 @@ class TrainingSet:
     def _write(self, path: str, session: Any = None) -> None:
         files, inner = filesystem(path if "://" in path else str(Path(path).absolute()))
         files.create_dir(inner.rsplit("/", 1)[0], recursive=True)
-        with self._connected(session) as (connection, sql):
-            reader: Any = connection.sql(sql).to_arrow_reader(100_000)
-            with pq.ParquetWriter(inner, reader.schema, filesystem=files) as writer:
-                for batch in reader:
-                    writer.write_batch(batch)
+        part = f"{inner}.{uuid.uuid4().hex}.part"  # what was there stays until all of it is written
+        try:
+            with self._connected(session) as (connection, sql):
+                reader: Any = connection.sql(sql).to_arrow_reader(100_000)
+                with pq.ParquetWriter(part, reader.schema, filesystem=files) as writer:
+                    for batch in reader:
+                        writer.write_batch(batch)
+            files.move(part, inner)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                files.delete_file(part)
+            raise
 
     @contextmanager
     def _connected(self, session: Any = None) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:

@@ -105,7 +105,7 @@ def _is_there(stage: Stage, snapshot: Snapshot, current: Stage | None, day: date
         raise Superseded(
             f"{stage.table} {day}: a newer run (fence {stored}) has promoted this day; this fence: {stage.fence}",
             state="readers see the newer run's rows",
-            next_step="nothing, or extract the day again if this run is the one you want",
+            next_step="nothing, or run the day again if this run is the one you want",
         )
     if stage.base is None or stage.base == (stored or 0):
         return False
@@ -114,7 +114,7 @@ def _is_there(stage: Stage, snapshot: Snapshot, current: Stage | None, day: date
     raise Refused(
         f"{stage.table} {day}: another run has promoted this day since run {stage.run_id} read it, and says otherwise",
         state="readers see the other run's rows",
-        next_step=f"extract_signals --table {stage.table} --day {day}, then validate and promote",
+        next_step="run the day again, from its first step",
     )
 
 

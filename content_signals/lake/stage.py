@@ -193,7 +193,7 @@ def read_stage(table: LakeTable, day: date, run_id: str | None = None) -> Stage:
         raise NotLanded(
             f"{table.name} {day}: nothing is staged{of_run}",
             state="readers see the day as it was promoted last, if it was",
-            next_step=f"extract_signals --table {table.name} --day {day}",
+            next_step="extract_signals, or ingest_source for a source, stages it",
         )
     return max(stages, key=lambda stage: stage.fence)
 

@@ -24,7 +24,9 @@ def footer_statistics(path: str) -> tuple[int, str]:
     try:
         footer = pq.read_metadata(inner, filesystem=files)
     except (OSError, ValueError) as error:
-        raise Refused(f"staged file {path} cannot be read: {error}", next_step="extract the day again") from error
+        raise Refused(
+            f"staged file {path} cannot be read: {error}", next_step="run the day again, from its first step"
+        ) from error
     groups = [footer.row_group(n) for n in range(footer.num_row_groups)]
     bounds: dict[str, dict[str, Any]] = {"minValues": {}, "maxValues": {}}
     nulls: dict[str, int] = {}

@@ -63,7 +63,8 @@ def ingest(context: Context, spark: SparkSession, source: Source, days: Sequence
                 alerts.failed(source, day, error, task_log=context.task_log)
         for day, verdict in judged.items():
             if day in outcome.days or verdict.outcome == STOPPED:
-                tell_verdict(context, alerts, source, verdict)
+                served = "the day as it was judged" if day in outcome.days else None
+                tell_verdict(context, alerts, source, verdict, served)
     return outcome
 
 
@@ -138,11 +139,15 @@ def _ingest_parsed(
     stopped = {day: error for day in files if (error := _too_malformed(source, files[day], parsed))}
     good = [day for day in files if day not in stopped]
     _quarantine(context, source, parsed, list(files))
-    for stage, verdict in _judged(context, spark, source, parsed, good, outcome) if good else ():
+    stages = _staged(context, source, parsed, good) if good else []
+    for stage, found in Judge(context, spark, source).each(stages):
+        day = date.fromisoformat(stage.day)
+        outcome.rows_in += parsed.lines[day]
         try:
+            verdict = _passed(context, source, found, outcome)
             promote(table, stage, verdict.files, kept=verdict.kept)
         except SignalsError as refusal:
-            outcome.failed[date.fromisoformat(stage.day)] = refusal
+            outcome.failed[day] = refusal
             continue
         _count(context, source, stage, verdict, parsed, outcome)
     for day, error in stopped.items():
@@ -152,31 +157,22 @@ def _ingest_parsed(
     outcome.paths.append(table.path)
 
 
-def _judged(
-    context: Context, spark: SparkSession, source: Source, parsed: Parsed, days: Sequence[date], outcome: Outcome
-) -> list[tuple[Stage, Verdict]]:
-    """Stage some days and judge them; those that are not stopped."""
-    passed, table = [], context.lake.of(source)
-    with Judge(context, spark, source) as judge:
-        stages = _staged(context, source, parsed, days)
-        for number, stage in enumerate(stages):
-            day = date.fromisoformat(stage.day)
-            if number == 1:
-                judge.look_ahead(stages[1:])
-            try:
-                verdict = outcome.verdicts[day] = judge.judge(stage)
-            except BrokenData as error:
-                outcome.failed[day] = error
-                continue
-            if verdict.failures:
-                say_verdict(context, verdict)
-            if verdict.outcome == STOPPED:
-                outcome.failed[day] = verdict.stop(table)
-                outcome.rows_in += parsed.lines[day]
-                outcome.quarantined += verdict.quarantined
-            else:
-                passed.append((stage, verdict))
-    return passed
+def _passed(context: Context, source: Source, found: Verdict | BrokenData, outcome: Outcome) -> Verdict:
+    """The verdict of a staged day, noted.
+
+    Raises:
+        BrokenData: the day is stopped, or could not be judged.
+    """
+    if isinstance(found, BrokenData):
+        raise found
+    outcome.verdicts[date.fromisoformat(found.day)] = found
+    outcome.verdict = max(outcome.verdict or PASSED, found.outcome, key=OUTCOMES.index)
+    if found.failures:
+        say_verdict(context, found)
+    if found.outcome == STOPPED:
+        outcome.quarantined += found.quarantined
+        raise found.stop(source, context.lake)
+    return found
 
 
 def _staged(context: Context, source: Source, parsed: Parsed, days: Sequence[date]) -> list[Stage]:
@@ -246,11 +242,9 @@ def _count(context: Context, source: Source, stage: Stage, verdict: Verdict, par
     lines, malformed = parsed.lines[day], parsed.malformed[day]
     duplicates, aside = lines - malformed - stage.rows, malformed + verdict.quarantined
     outcome.days.append(day)
-    outcome.rows_in += lines
     outcome.rows_out += verdict.rows
     outcome.quarantined += aside
-    outcome.verdict = max(outcome.verdict or PASSED, verdict.outcome, key=OUTCOMES.index)
-    entry = {"rows": verdict.rows, "quarantined": aside}
+    entry = {"rows": verdict.rows, "malformed": malformed}
     status.record_promotion(context.lake, source.table, stage.day, context.run.now, **entry)
     outcome.details["duplicates"] = int(str(outcome.details.get("duplicates", 0))) + duplicates
     kind = "duplicates" if source.order_by else "exact duplicates"

@@ -72,7 +72,8 @@ def promote_days(
         context.say(f"{table.table} {day}: {promotion.rows} rows, {how}")
     if not outcome.days and not outcome.failed:
         raise NotLanded(
-            f"{table.table}: no day from {days[0]} to {days[-1]} is staged", next_step="extract_signals first"
+            f"{table.table}: no day from {days[0]} to {days[-1]} is staged",
+            next_step="extract_signals first, or ingest_source for a source",
         )
     outcome.paths.append(lake_table.path)
     found_again(context, table, outcome.days)

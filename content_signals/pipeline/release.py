@@ -34,12 +34,11 @@ def release(context: Context, spark: SparkSession, table: Source | Table, day: d
     lake_table = context.lake.of(table)
     current, whole = _promoted(context, table, day)
     stage = _begun(lake_table, current, whole) or _staged(context, spark, table, current, whole)
-    with Judge(context, spark, table) as judge:
-        verdict = judge.judge(stage)
+    verdict = Judge(context, spark, table).judge(stage)
     with alerts_of(context) as alerts:
         tell_verdict(context, alerts, table, verdict)
     if verdict.outcome == STOPPED:
-        raise verdict.stop(lake_table)
+        raise verdict.stop(table, context.lake)
     if (verdict.kept or stage).digest != current.digest:
         promote_judged(context, table, stage)
     aside, released = whole.rows - current.rows, verdict.rows - current.rows

@@ -41,7 +41,8 @@ def take_down(context: Context, entity: str, key: str, reason: str, who: str) ->
     tables, why = tables_of(context, entity), reason_of(reason, "a takedown", _WHY)
     entry = Takedown(_key(key), TAKEN_DOWN, why, who, context.run.now)
     add_takedown(context.lake, entity, entry)
-    _mark(context, tables, [key], "take", context.run.now)
+    # Of a retired version nothing is left to hide; should it come back, what publishes it marks what is taken down.
+    _mark(context, [one for one in tables if not _is_cleared(context, one)], [key], "take", context.run.now)
     return [table.table for table in tables]
 
 

@@ -16,12 +16,18 @@ def alerts_of(context: Context) -> Alerts:
     return Alerts(context.settings.alert_urls, context.lake, context.catalog, context.say)
 
 
-def tell_verdict(context: Context, alerts: Alerts, table: Source | Table, verdict: Verdict) -> None:
-    """Tell how a day was judged, what is served meanwhile, and where to look."""
+def tell_verdict(
+    context: Context, alerts: Alerts, table: Source | Table, verdict: Verdict, served: str | None = None
+) -> None:
+    """Tell how a day was judged, what is served, and where to look.
+
+    Args:
+        served: of a day that is promoted already; default: what readers see until it is.
+    """
     alerts.judged(
         table,
         verdict,
-        served="the day as it was let through" if verdict.override else None,
+        served="the day as it was let through" if verdict.override else served,
         task_log=context.task_log,
         docs=f"{context.settings.pages}/docs/{verdict.table}/{verdict.day}",
     )

@@ -63,8 +63,7 @@ def try_day(context: Context, spark: SparkSession, table: Table, day: date, *, s
         tried = read_files(spark, rows.schema, [f"{scratch.of(table).path}/{file.path}" for file in stage.files])
         # A sample is not like the days before it; a whole day is compared with those of the real lake.
         baseline = None if sample else Baseline(context.lake.of(table))
-        with step().Judge(replace(context, lake=scratch), spark, table, baseline) as judge:
-            verdict: Verdict = judge.judge(stage)
+        verdict: Verdict = step().Judge(replace(context, lake=scratch), spark, table, baseline).judge(stage)
         difference = _difference(context, spark, table, day, tried, sample=sample)
         examples = [
             row.asDict() for row in tried.select(*table.keys, *table.values).orderBy(*table.keys).limit(3).collect()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -15,7 +16,6 @@ from pyspark.sql.types import StructType
 from content_signals.contract import DAY, Source, Table
 from content_signals.errors import BrokenData, NotLanded
 from content_signals.lake.files import write_json, write_text
-from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_files
 from content_signals.lake.session import SMALL_ROWS, sized_for
 from content_signals.lake.snapshot import Snapshot
@@ -33,7 +33,7 @@ from content_signals.quality.suite import read_suite
 from content_signals.quality.verdict import CRITICAL, INFO, OUTCOMES, PASSED, STOPPED, WARNED, Failure, Verdict
 
 DOCS = "data_docs.html"
-_TOGETHER = 64  # days asked of with one query
+_TOGETHER, _ROWS_TOGETHER = 64, 4 * SMALL_ROWS  # days, and rows, asked of with one query
 _UNREAD = "an error: [FAILED_READ_FILE"  # so begins what is observed by a rule about a file that Spark cannot read
 
 
@@ -53,28 +53,25 @@ def validate(
             outcome.skipped[day] = error.what
     if not stages:
         raise NotLanded(
-            f"{table.table}: no day from {days[0]} to {days[-1]} is staged", next_step="extract_signals first"
+            f"{table.table}: no day from {days[0]} to {days[-1]} is staged",
+            next_step="extract_signals first, or ingest_source for a source",
         )
-    with alerts_of(context) as alerts, Judge(context, spark, table) as judge:
-        for number, stage in enumerate(stages):
+    with alerts_of(context) as alerts:
+        for stage, found in Judge(context, spark, table).each(stages):
             day = date.fromisoformat(stage.day)
-            if number == 1:  # by now it is known what is asked
-                judge.look_ahead(stages[1:])
-            try:
-                verdict = judge.judge(stage)
-            except BrokenData as error:
-                outcome.failed[day] = error
-                alerts.failed(table, day, error, task_log=context.task_log)
+            if isinstance(found, BrokenData):
+                outcome.failed[day] = found
+                alerts.failed(table, day, found, task_log=context.task_log)
                 continue
-            _note(context, lake_table, stage, verdict, outcome)
-            tell_verdict(context, alerts, table, verdict)
+            _note(context, table, stage, found, outcome)
+            tell_verdict(context, alerts, table, found)
     return outcome
 
 
-def _note(context: Context, table: LakeTable, stage: Stage, verdict: Verdict, outcome: Outcome) -> None:
+def _note(context: Context, table: Source | Table, stage: Stage, verdict: Verdict, outcome: Outcome) -> None:
     """What a verdict says of a day."""
     day = date.fromisoformat(stage.day)
-    outcome.paths.append(verdict.path(table))
+    outcome.paths.append(verdict.path(context.lake.of(table)))
     outcome.stages.add(stage.run_id)
     outcome.days.append(day)
     outcome.verdicts[day] = verdict
@@ -83,16 +80,12 @@ def _note(context: Context, table: LakeTable, stage: Stage, verdict: Verdict, ou
     outcome.quarantined += verdict.quarantined
     outcome.verdict = max(outcome.verdict or PASSED, verdict.outcome, key=OUTCOMES.index)
     if verdict.outcome == STOPPED:
-        outcome.failed[day] = verdict.stop(table)
+        outcome.failed[day] = verdict.stop(table, context.lake)
     say_verdict(context, verdict)
 
 
 class Judge:
-    """Judges days of one table, one after the other: those that pass are history to the next.
-
-    A context manager: at its end the verdicts are written, each after its result and its page. That is Python's work,
-    and is done beside the judging of the next day, which is mostly Spark's.
-    """
+    """Judges days of one table, one after the other: those that pass are history to the next."""
 
     def __init__(
         self, context: Context, spark: SparkSession, table: Source | Table, baseline: Baseline | None = None
@@ -105,34 +98,60 @@ class Judge:
         self._types = {one.name: one.dataType for one in fields}
         self._passed: dict[date, Verdict] = {}
         self._baseline = baseline or Baseline(self._lake_table, self._passed)
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pages")
-        self._kept: list[Future[None]] = []
         self._ahead: dict[str, Any] = {}
 
-    def __enter__(self) -> Judge:
-        return self
+    def judge(self, stage: Stage) -> Verdict:
+        """Run the suite on a stage's files, set aside what must be, and keep what was found.
 
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
-        for kept in self._kept:
-            kept.result()
+        Raises:
+            BrokenData: the files are no such rows as the table has.
+        """
+        verdict, keep = self._judge(stage)
+        keep()
+        return verdict
 
-    def look_ahead(self, stages: Sequence[Stage]) -> None:
-        """Ask what will be asked of these days with one query for all of them: of a small day planning is the cost."""
+    def each(self, stages: Sequence[Stage]) -> Iterator[tuple[Stage, Verdict | BrokenData]]:
+        """Judge some days; each is handed out once what is kept of it is written.
+
+        That is Python's work, done beside the judging of the next day, which is mostly Spark's. Of small days all but
+        the first are asked with few queries.
+        """
+        behind: tuple[Stage, Verdict | BrokenData, Future[None] | None] | None = None
+        asked = False
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pages") as pool:
+            for number, stage in enumerate(stages):
+                kept: Future[None] | None = None
+                found: Verdict | BrokenData
+                try:
+                    found, keep = self._judge(stage)
+                    kept = pool.submit(keep)
+                except BrokenData as error:
+                    found = error
+                if behind:
+                    yield _settled(*behind)
+                behind = stage, found, kept
+                if kept and not asked:  # by now it is known what is asked
+                    self._look_ahead(stages[number + 1 :])
+                    asked = True
+            if behind:
+                yield _settled(*behind)
+
+    def _look_ahead(self, stages: Sequence[Stage]) -> None:
+        """Ask what will be asked of these days with one query for many of them: of a small day planning is the cost."""
         small = [stage for stage in stages if 0 < stage.rows < SMALL_ROWS]
         schemas = {stage.schema_json for stage in small}
         if len(small) < 2 or len(schemas) > 1:
             return
         schema = StructType.fromJson(json.loads(schemas.pop()))
-        for start in range(0, len(small), _TOGETHER):
-            some = small[start : start + _TOGETHER]
+        for some in _batches(small):
             paths = [f"{self._lake_table.path}/{file.path}" for stage in some for file in stage.files]
+            frame = partial(read_files, self._spark, schema, paths)
             with sized_for(self._spark, sum(stage.rows for stage in some)):
-                found = self._scanner.ask_ahead(read_files(self._spark, schema, paths), DAY)
+                found = self._scanner.ask_ahead(frame, DAY)
             self._ahead |= {stage.day: found.get(date.fromisoformat(stage.day), {}) for stage in some}
 
-    def judge(self, stage: Stage) -> Verdict:
-        """Run the suite on a stage's files, set aside what must be, and note what was found."""
+    def _judge(self, stage: Stage) -> tuple[Verdict, Callable[[], None]]:
+        """The verdict, and what writes all that is kept of it."""
         day = date.fromisoformat(stage.day)
         paths = [f"{self._lake_table.path}/{file.path}" for file in stage.files]
         footers = Footers.of(paths, (DAY, day))
@@ -141,15 +160,14 @@ class Judge:
         frame = read_files(self._spark, schema, paths)
         with sized_for(self._spark, stage.rows):
             compared = Compared(day, self._baseline, stage.digest)
-            result = self._scanner.run(frame, footers, compared, self._ahead.get(stage.day))
+            result = self._scanner.run(frame, footers, compared, self._ahead.pop(stage.day, None))
             failures = self._scanner.failures(result)
             _check_readable(stage, failures)
             aside = self._set_aside(frame, stage, failures)
         verdict = self._verdict(stage, failures, aside, kept_metrics(result))
-        self._kept.append(self._pool.submit(self._keep, verdict, result, null_share(footers, self._table)))
         if verdict.outcome != STOPPED:
             self._passed[day] = verdict
-        return verdict
+        return verdict, partial(self._keep, verdict, result, null_share(footers, self._table))
 
     def _keep(self, verdict: Verdict, result: Any, nulls: float | None) -> None:
         """Write what is kept of a judgement; the verdict, by which a day may be promoted, last."""
@@ -214,6 +232,25 @@ class Judge:
             metrics={**metrics, "rows": rows, "digest": stage.digest},
             judged_at=self._context.run.now.isoformat(timespec="seconds"),
         )
+
+
+def _settled(
+    stage: Stage, found: Verdict | BrokenData, kept: Future[None] | None
+) -> tuple[Stage, Verdict | BrokenData]:
+    if kept:
+        kept.result()
+    return stage, found
+
+
+def _batches(stages: Sequence[Stage]) -> Iterator[list[Stage]]:
+    """Stages of some days and not too many rows together."""
+    batch: list[Stage] = []
+    for stage in stages:
+        if batch and (len(batch) == _TOGETHER or sum(one.rows for one in (*batch, stage)) > _ROWS_TOGETHER):
+            yield batch
+            batch = []
+        batch.append(stage)
+    yield batch
 
 
 def _check_readable(stage: Stage, failures: Sequence[Failure]) -> None:

@@ -50,7 +50,7 @@ class Baseline:
 
     def _promoted(self, day: date) -> KeptDay | None:
         stage = self._snapshot.stage(day)
-        verdict = stage and verdict_of(self._table, day, stage.run_id)
+        verdict = stage and verdict_of(self._table, day, stage.run_id, stage.fence)
         return KeptDay(day, verdict.metrics) if verdict and verdict.metrics else None
 
 

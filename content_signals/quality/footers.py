@@ -102,7 +102,7 @@ def _read(path: str) -> pq.FileMetaData:
         raise BrokenData(
             f"staged file {path} cannot be read: {error}",
             state="nothing was promoted; readers see the day as it was promoted last, if it was",
-            next_step="extract the day again",
+            next_step="run the day again, from its first step",
         ) from error
 
 

@@ -15,7 +15,7 @@ without it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,7 +70,7 @@ class FusedValidators:
         )
         return validator
 
-    def ask_ahead(self, frame: DataFrame, by: str) -> dict[Any, Metrics]:
+    def ask_ahead(self, frame: Callable[[], DataFrame], by: str) -> dict[Any, Metrics]:
         """Value of a column -> what the suite asks of the rows with it, by one query for all of them.
 
         Known once a frame of the same schema was validated; before that, nothing.

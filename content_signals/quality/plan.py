@@ -70,7 +70,7 @@ class Prepared:
     graphs: tuple[list[Any], ...] | None = None
     partials: Metrics = field(default_factory=dict)
     questions: dict[MetricConfigurationID, Question] = field(default_factory=dict)
-    asked: dict[MetricConfigurationID, Question] = field(default_factory=dict)  # those that footers left open last
+    asked: dict[MetricConfigurationID, Question] = field(default_factory=dict)  # those that footers have left open
 
 
 class Plan:
@@ -107,11 +107,13 @@ class Plan:
         while True:
             for metric in self._metrics.values():
                 self._make_partial(metric)
-            questions = self._unasked(self._unproved(self._questions()))
-            if not questions:
+            unproved = self._unproved(self._questions())
+            if not unproved:
                 break
+            questions = self._unasked(unproved)
             self._left_to_gx.update(question.metric for question in questions)  # those without an answer
-            self._known.update(ask(self._frame, questions))
+            if questions:
+                self._known.update(ask(self._frame, questions))
         self._known.update(self._empty_samples())
         return self._known
 

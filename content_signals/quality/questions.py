@@ -49,15 +49,15 @@ def ask(frame: DataFrame, questions: list[Question]) -> Metrics:
         return ask(frame, questions[:middle]) | ask(frame, questions[middle:])
 
 
-def ask_ahead(frame: DataFrame, questions: Iterable[Question], by: str) -> dict[Any, Metrics]:
+def ask_ahead(frame: Callable[[], DataFrame], questions: Iterable[Question], by: str) -> dict[Any, Metrics]:
     """The answers of one query for each value of a column, as `ask` gives them for the rows with that value.
 
-    Where a value has no rows for a question it has no answer. If the query raises there are none: whoever needs one
-    asks for it, and meets what it raises.
+    Where a value has no rows for a question it has no answer. If making the frame or the query raises there are none:
+    whoever needs one asks for it, and meets what it raises.
     """
     wanted = [q for q in questions if not (isinstance(q.source, tuple) and q.source[0] == PYTHON)]
     try:
-        return _one_query(frame, wanted, by) if wanted else {}
+        return _one_query(frame(), wanted, by) if wanted else {}
     except Exception:
         return {}
 

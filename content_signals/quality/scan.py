@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -75,8 +75,12 @@ class Scanner:
         with compared_with(compared):
             return self.validate(frame, COUNTS_AND_SAMPLES, footers, ahead)
 
-    def ask_ahead(self, frame: DataFrame, by: str) -> dict[Any, Metrics]:
-        """Value of a column -> what the suite will ask of the rows with it; nothing until a frame was run."""
+    def ask_ahead(self, frame: Callable[[], DataFrame], by: str) -> dict[Any, Metrics]:
+        """Value of a column -> what the suite will ask of the rows with it; nothing until a frame was run.
+
+        Args:
+            frame: makes the frame; what that raises leaves everything to be asked later.
+        """
         return self._fused.ask_ahead(frame, by) if self._engine == "fused" else {}
 
     def validate(

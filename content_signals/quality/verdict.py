@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
+from content_signals.contract import Source, Table
 from content_signals.errors import BrokenData, NotLanded
 from content_signals.lake.files import read_json, write_json
-from content_signals.lake.layout import LakeTable
+from content_signals.lake.layout import Lake, LakeTable
 from content_signals.lake.stage import Stage, StagedFile
 
 PASSED, WARNED, STOPPED = "passed", "warned", "stopped"
@@ -89,6 +90,7 @@ class Verdict:
     def write(self, table: LakeTable) -> str:
         """Keep it beside the stage; returns the path."""
         path = self.path(table)
+        write_json(f"{path.removesuffix('.json')}-{self.fence}.json", asdict(self))
         write_json(path, asdict(self))
         return path
 
@@ -100,16 +102,19 @@ class Verdict:
         """The same, let through by a person."""
         return replace(self, override=Override(by, reason, at.isoformat(timespec="seconds")))
 
-    def stop(self, table: LakeTable) -> BrokenData:
+    def stop(self, contract: Source | Table, lake: Lake) -> BrokenData:
         """The error of a stopped day."""
+        table, aside = lake.of(contract), lake.quarantine(contract).name
+        # Nothing waits for a source's day that is let through: its ingest has ended without a word to the builds.
+        builds = ", then start the builds of the day" if isinstance(contract, Source) else ""
         return BrokenData(
             f"{self.table} {self.day}: " + "; ".join(self.stopped_by),
             state="nothing was promoted; readers see the day as it was promoted last, if it was"
-            + (f"; the rows are in quarantine/{self.table}, ds={self.day}" if self.quarantined else ""),
+            + (f"; the rows are in {aside}, ds={self.day}" if self.quarantined else ""),
             next_step=f"content-signals quarantine {self.table} --day {self.day} and"
             f" {table.run_folder(date.fromisoformat(self.day), self.run_id)}/validation_result.json show what failed;"
             f" mend the input or the rule in expectations/{self.table}.json, then run the day again; or let it"
-            f' through: content-signals promote {self.table} --day {self.day} --override --reason "…"',
+            f' through: content-signals promote {self.table} --day {self.day} --override --reason "…"{builds}',
         )
 
 
@@ -129,10 +134,17 @@ def read_verdict(table: LakeTable, stage: Stage) -> Verdict:
     return found
 
 
-def verdict_of(table: LakeTable, day: date, run_id: str) -> Verdict | None:
-    """The verdict a run was given for a day, None when it has none."""
-    record: dict[str, Any] | None = read_json(_path(table, day, run_id))
-    return None if record is None else _verdict(record)
+def verdict_of(table: LakeTable, day: date, run_id: str, fence: int | None = None) -> Verdict | None:
+    """The verdict a run was given for a day, None when it has none.
+
+    Args:
+        fence: of one of the run's attempts; default: the attempt that was judged last.
+    """
+    path = _path(table, day, run_id)
+    record: dict[str, Any] | None = read_json(f"{path.removesuffix('.json')}-{fence}.json") if fence else None
+    record = record or read_json(path)
+    found = record and _verdict(record)
+    return found if found and fence in (None, found.fence) else None
 
 
 def _verdict(record: dict[str, Any]) -> Verdict:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -246,6 +248,30 @@ def test_keys_that_do_not_fit(client):
 
 
 @BOTH_STORES
+def test_a_text_is_no_list_of_keys(client):
+    features = client()
+    with pytest.raises(UsageError, match="keys are a list of texts, not the text 'abc'"):
+        features.get("abc")
+
+
+def test_a_forked_process_follows_the_registry_too(client, write):
+    """A thread does not survive a fork: the child starts its own when it is asked first."""
+    write()
+    features = client()
+    names = features.get(["a"]).names
+
+    def asked() -> None:
+        features.get(["a"])
+        followed = any(thread.name.startswith("plan of") and thread.is_alive() for thread in threading.enumerate())
+        os._exit(0 if followed and features.get(["a"]).names == names else 1)
+
+    child = multiprocessing.get_context("fork").Process(target=asked)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert features.get(["a"]).names == names
+
+
 def test_asynchronously(client, write):
     write()
 

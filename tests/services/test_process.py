@@ -217,7 +217,7 @@ def test_the_store_keeps_its_data_over_a_restart(folder: Path) -> None:
         assert ask(folder, "GET track") == b"$1\r\n7\r\n"
     finally:
         services.down(here, say=lines.append)
-    assert [status.state for status in services.status(here)] == ["stopped"] * 3
+    assert [status.state for status in services.status(here)] == ["stopped"] * 4
 
 
 def test_a_store_started_by_others_is_used_and_never_stopped(folder: Path) -> None:

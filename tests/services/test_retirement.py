@@ -147,6 +147,17 @@ def test_a_version_that_a_service_pins_stays_and_so_does_a_new_one(platform, sto
     assert f"{FAMILY}_v1: not live any more, and kept: playlist_ranker_v1 reads it" in platform.said
 
 
+def test_the_time_of_grace_begins_when_the_last_reader_has_gone(platform, store, monkeypatch):
+    name = f"_ts:{FAMILY}_v1".encode()
+    clean_retired(days(platform, 365), 7)
+    feature_store(platform.settings).delete_feature_service("playlist_ranker_v1")
+    monkeypatch.setattr("content_signals.pipeline.cleanup.register", lambda *_: None)  # or it would be back
+    clean_retired(days(platform, 366), 7)
+    assert any(name in cells for cells in everything(store).values())
+    clean_retired(days(platform, 372.1), 7)
+    assert not any(name in cells for cells in everything(store).values())
+
+
 def test_again_it_does_nothing_and_does_not_look_through_the_store(platform, store, monkeypatch):
     clean_retired(days(platform, 7), 7)
     before = everything(store)

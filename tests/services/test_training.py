@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -120,6 +121,42 @@ def test_a_version_can_be_named(story, settings):
         training_set(entities, SERVICE, settings=settings, at_versions={"track_titel_v1": 1})
     with pytest.raises(UsageError, match="version 99 cannot be read"):
         training_set(entities, SERVICE, settings=settings, at_versions={TITLE: 99})
+
+
+def test_an_earlier_version_is_asked_with_the_history_it_had(story, settings):
+    """What was superseded later is in the table there, and what came later is not known of."""
+    at, hour = datetime(2026, 3, 2, 3, tzinfo=UTC), timedelta(hours=1)
+    versions = []
+    for number in range(3):
+        story.build(FIRST, {"a": number + 1}, at + number * hour)
+        versions.append(DeltaTable(story.table.path).version())
+        time.sleep(0.005)  # commits are told apart by the millisecond
+    moments = pa.array([at + hour / 2, at + 1.5 * hour, at + 3 * hour], MOMENT)
+    entities = pa.table({"track_id": ["a"] * 3, "event_timestamp": moments})
+    known = [
+        training_set(entities, SERVICE, "known", settings=settings, keep=False, at_versions={TITLE: version}).arrow()
+        for version in versions
+    ]
+    found = [table.column(f"{TITLE}__duration_ms").to_pylist() for table in known]
+    assert found == [[1, 1, 1], [1, 2, 2], [1, 2, 3]]
+
+
+def test_a_set_that_cannot_be_written_leaves_what_was_there(story, settings, tmp_path, monkeypatch):
+    at = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    story.build(FIRST, {"a": 1}, at)
+    entities = pa.table({"track_id": ["a"], "event_timestamp": pa.array([at], MOMENT)})
+    made = training_set(entities, SERVICE, settings=settings, keep=False)
+    target = tmp_path / "out" / "rows.parquet"
+    made.write(str(target))
+    before = target.read_bytes()
+
+    def full(self, batch):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_batch", full)
+    with pytest.raises(OSError, match="no space left"):
+        made.write(str(target))
+    assert (target.read_bytes(), [path.name for path in target.parent.iterdir()]) == (before, ["rows.parquet"])
 
 
 def test_what_is_taken_down_is_left_out_and_a_replay_of_it_is_refused(story, settings):

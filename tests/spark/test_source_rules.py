@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import pytest
 from content_signals.errors import BROKEN_DATA, NotLanded
 from content_signals.inspection.quarantine import quarantined
 from content_signals.inspection.verdicts import verdicts
+from content_signals.lake.layout import start_run
 from content_signals.lake.read import read_days
 from content_signals.lake.snapshot import Snapshot
 from content_signals.pipeline import validate as validation
 from content_signals.pipeline.ingest import ingest
 from content_signals.pipeline.promotion import LetThrough, promote_days
 from content_signals.pipeline.release import release
+from content_signals.pipeline.validate import validate
+from content_signals.quality.baseline import Baseline
 from content_signals.quality.status import status_of
 from content_signals.quality.suite import read_suite
 from tests.landing import an_event, write_events, write_positions
@@ -71,14 +75,16 @@ def test_a_row_that_breaks_a_critical_rule_is_set_aside(context, spark, position
         (RULE, 1),
     ]
     noted = status_of(context.lake, positions.table)[0]
-    assert (noted["outcome"], noted["promoted"], noted["rows"], noted["quarantined"]) == ("warned", True, 400, 2)
+    assert (noted["outcome"], noted["promoted"], noted["rows"]) == ("warned", True, 400)
+    assert (noted["quarantined"], noted["malformed"]) == (1, 1)
     # The malformed line leaves a hole in the only list of the day.
     assert {failure["name"] for failure in noted["failures"]} == {RULE, "expect_column_values_to_be_in_set(observed)"}
 
     landed(400)
     assert ingested(positions).verdict == "passed"
     assert quarantined(context, positions.table, str(DAY)) == []
-    assert status_of(context.lake, positions.table)[0]["quarantined"] == 0
+    noted = status_of(context.lake, positions.table)[0]
+    assert (noted["quarantined"], noted["malformed"]) == (0, 0)
     assert [one["verdict"] for one in verdicts(context, positions.table, 9, str(DAY))] == ["passed", "warned"]
 
 
@@ -88,9 +94,12 @@ def test_a_stopped_day_keeps_what_was_served_and_can_be_let_through(context, spa
     landed(200, [f"{DAY},List,{FAR + n},far-{n}" for n in range(9)])
     outcome = ingested(positions)
     assert (outcome.exit_code, outcome.days, outcome.rows_in, outcome.rows_out) == (BROKEN_DATA, [], 209, 0)
+    assert (outcome.verdict, outcome.quarantined) == ("stopped", 9)
     message = str(outcome.failed[DAY])
     assert "9 of 209 rows break critical rules (4.31%); at most 1.00% may" in message
     assert f"content-signals promote {positions.table} --day {DAY} --override" in message
+    assert message.endswith("then start the builds of the day")
+    assert f"quarantine/{positions.table}_rows" in message
     assert rows(spark, context, positions) == good(100)
     decision = LetThrough("kim", "the label counts from a million on", context.run.now)
     assert promote_days(context, positions, [DAY], None, decision).rows_out == 200
@@ -137,3 +146,40 @@ def test_events_in_another_unit_stop_the_day(context, ingested):
     assert (outcome.exit_code, outcome.days) == (BROKEN_DATA, days[:-1])
     assert "expect_column_mean_to_be_like_history of ms_played" in str(outcome.failed[days[-1]])
     assert Snapshot(context.lake.of(source)).days == days[:-1]
+
+
+def test_history_is_what_was_promoted_not_what_was_tried_under_the_same_run(context, spark):
+    """A run that is cleared keeps its id: the metrics of its stopped attempt must not become the usual ones."""
+    source = context.catalog.source("play_events")
+    days = [DAY + timedelta(days=n) for n in range(9)]
+
+    def land(day, heard):
+        events = [an_event(day, event_id=f"e{k}", track_id=f"t{k % 7}", ms_played=heard + k) for k in range(120)]
+        write_events(Path(context.settings.landing), day, events)
+
+    def run(day):
+        return ingest(replace(context, run=start_run(f"scheduled-{day}")), spark, source, [day])
+
+    for day in days[:8]:
+        land(day, 180_000)
+        assert run(day).exit_code == 0
+    for day in days:  # delivered again, in seconds
+        land(day, 180)
+        assert (day < days[7]) or run(day).exit_code == BROKEN_DATA
+    assert Snapshot(context.lake.of(source)).days == days[:8]
+    kept = Baseline(context.lake.of(source)).before(days[8])
+    assert {one.day: one.metrics["mean(ms_played)"] for one in kept}[days[7]] > 100_000
+
+
+def test_a_staged_file_that_is_gone_fails_its_day_alone(context, spark, positions, landed, ingested, new_run):
+    days = [DAY + timedelta(days=n) for n in range(4)]
+    for day in days:
+        landed(150, day=day)
+    ingested(positions, *days)
+    table = context.lake.of(positions)
+    stage = Snapshot(table).stage(days[2])
+    for file in stage.files:
+        Path(f"{table.path}/{file.path}").unlink()
+    outcome = validate(new_run(context), spark, positions, days, None)
+    assert list(outcome.failed) == [days[2]]
+    assert outcome.days == [day for day in days if day != days[2]]

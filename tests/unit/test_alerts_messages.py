@@ -67,7 +67,7 @@ def test_a_stopped_day_is_told_with_all_that_its_owner_needs() -> None:
         "Served meanwhile: days up to 2020-05-31\n"
         "Waiting for it: playlist_ranker_v1\n"
         "Owner: catalogue-signals\n"
-        f"Next: {plain(STOPPED_DAY.stop(Lake('/lake').of(POPULARITY)).next_step, 900)}\n"
+        f"Next: {plain(STOPPED_DAY.stop(POPULARITY, Lake('/lake')).next_step, 900)}\n"
         "\n"
         "Data Docs: http://docs/day.html\n"
         "Log: http://airflow/log\n"

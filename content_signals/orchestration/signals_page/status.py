@@ -61,6 +61,7 @@ class DayStatus(_Record):
 
     Attributes:
         outcome: passed, warned or stopped; empty when nothing judges the table.
+        quarantined: rows that broke critical rules; malformed: lines of a source's file that are no rows.
         promoted: whether readers see the day, by whichever of its runs.
         stopped_by: why it was stopped, a sentence each.
         null_share: share of nulls among the values of the signals, None where it is not known.
@@ -71,6 +72,7 @@ class DayStatus(_Record):
     outcome: Text = ""
     rows: Count | None = None
     quarantined: Count | None = None
+    malformed: Count | None = None
     null_share: Annotated[float, Field(ge=0, le=1)] | None = None
     promoted: bool = False
     run_id: Text = ""
@@ -80,6 +82,12 @@ class DayStatus(_Record):
     failures: tuple[Failure, ...] = ()
     stopped_by: tuple[Text, ...] = ()
     docs: Text = ""
+
+    @property
+    def aside(self) -> int | None:
+        """All that was set aside; None where it is not known."""
+        known = [count for count in (self.quarantined, self.malformed) if count is not None]
+        return sum(known) if known else None
 
     @property
     def let_through(self) -> bool:
