@@ -25,7 +25,7 @@ from content_signals.contract import Source, Table
 from content_signals.errors import SignalsError, summary_of
 from content_signals.lake.layout import Lake
 from content_signals.lake.snapshot import Snapshot
-from content_signals.quality.verdict import PASSED, Verdict
+from content_signals.quality.verdict import PASSED, STOPPED, Verdict
 
 Contract = Source | Table
 
@@ -99,7 +99,8 @@ class Alerts:
         with self._never_fails(f"{table.table} {verdict.day}"):
             shown = served or served_meanwhile(self._lake, table, date.fromisoformat(verdict.day))
             found = problem.of_verdict(table, verdict, self._lake, shown, task_log, docs)
-            self._problem(replace(found, promoted=served is not None))
+            there = bool(verdict.override) or (served is not None and verdict.outcome != STOPPED)
+            self._problem(replace(found, promoted=there))
 
     def failed(
         self, table: Contract, day: date, error: SignalsError, *, served: str = "", task_log: str | None = None
