@@ -180,12 +180,11 @@ def _follow_buttons(page: Any, details: str) -> None:
     from playwright.sync_api import expect
 
     page.goto(details, wait_until="domcontentloaded")
-    with page.expect_popup() as docs:
-        page.get_by_role("link", name="Data Docs").click()
-    expect(docs.value.get_by_text(f"{POPULARITY}").first).to_be_visible()
-    docs.value.close()
-    button = page.get_by_role("link", name="Signals").and_(page.locator(f"[href*='{POPULARITY}']"))
-    page.goto(str(button.get_attribute("href")), wait_until="domcontentloaded")
+    page.locator("a[href*='/signals/docs/']", has_text="Data Docs").click()
+    page.wait_for_url(f"**/signals/docs/{POPULARITY}/{DAY}")
+    expect(page.locator("body")).to_contain_text(POPULARITY)
+    page.goto(details, wait_until="domcontentloaded")
+    page.locator("a[href*='/table/']", has_text="Signals").click()
     expect(page.frame_locator("iframe").get_by_role("heading", name=f"{DAY} passed")).to_be_visible()
 
 
