@@ -189,6 +189,10 @@ def settings_of(session) -> dict[str, str]:
     return {row["key"]: row["value"] for row in session.sql("set").collect()}
 
 
+def views_of(session) -> set[str]:
+    return {table.name for table in session.catalog.listTables()}
+
+
 # Where the machine's clock shows less, the last moment would leave rows out; where it shows more, the first one.
 @pytest.mark.parametrize(("zone", "after"), [("America/New_York", timedelta(hours=3)), ("Asia/Tokyo", TTL)])
 def test_neither_the_sessions_settings_nor_the_machines_zone_change_it_and_it_changes_none(
@@ -206,7 +210,7 @@ def test_neither_the_sessions_settings_nor_the_machines_zone_change_it_and_it_ch
         session.conf.set(name, value)
     session.sql("select 'a' as track_id, 99L as duration_ms").createOrReplaceTempView(TITLE)  # not to be read
     session.sql("select 1 as kept").createOrReplaceTempView("entity_dataframe")
-    before = settings_of(session)
+    before, views = settings_of(session), views_of(spark)
     story.build(FIRST, {"a": 1}, AT)
     rows = pa.table({"track_id": ["a"], "event_timestamp": moments(story.rows[0].event_ts + after)})
     monkeypatch.setenv("TZ", zone)
@@ -221,9 +225,9 @@ def test_neither_the_sessions_settings_nor_the_machines_zone_change_it_and_it_ch
         time.tzset()
         spark.createDataFrame([], "active int")
     assert settings_of(session) == before
-    assert {table.name for table in session.catalog.listTables()} == {TITLE, "entity_dataframe"}
+    assert views_of(session) == {TITLE, "entity_dataframe"}
     assert session.table("entity_dataframe").columns == ["kept"]
-    assert not spark.catalog.listTables()
+    assert views_of(spark) == views
 
 
 def test_an_answer_from_another_threads_session_is_refused_and_nothing_is_left(spark, story, settings, monkeypatch):
