@@ -71,7 +71,7 @@ class FeatureClient:
         self._service, self._features, self._keep_stale = service, tuple(features), keep_stale
         self._project = self._store.project.encode()
         self._plan = self._planned()
-        self._last_known, self._every = last_known, refresh
+        self._keys_kept, self._every = last_known, refresh
         url = settings.online_store.get_secret_value()
         self._connections = Connections(url, connections, timeout)
         options: dict[str, Any] = {
@@ -141,7 +141,7 @@ class FeatureClient:
 
     def _begin(self) -> None:
         """In this process: the thread that follows the registry, and values known."""
-        self._process, self._last, self._closed = os.getpid(), LastKnown(self._last_known), threading.Event()
+        self._process, self._last, self._closed = os.getpid(), LastKnown(self._keys_kept), threading.Event()
         threading.Thread(target=self._refresh, name=f"plan of {self._service}", daemon=True).start()
 
     def _current(self) -> ServicePlan:

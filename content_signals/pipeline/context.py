@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
 from content_signals.catalog import Catalog
 from content_signals.errors import SignalsError, worst
 from content_signals.lake.layout import Lake, Run
-from content_signals.quality.verdict import Verdict
 from content_signals.settings import Settings
+
+if TYPE_CHECKING:  # it loads pyarrow, which the commands that show a contract do without
+    from content_signals.quality.verdict import Verdict
 
 
 def to_stderr(started: float) -> Callable[[str], None]:

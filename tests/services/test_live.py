@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
-from content_signals.catalog import Catalog, catalog
+from content_signals.catalog import Catalog
 from content_signals.errors import Refused, UnknownName, UsageError
 from content_signals.features.client import FeatureClient
 from content_signals.features.live import live_tables
@@ -25,8 +25,9 @@ from content_signals.pipeline.context import Context
 from content_signals.pipeline.flip import flip_family
 from content_signals.pipeline.takedown import view_of
 from tests.servers import postgres
+from tests.versions import FAMILY, with_versions
 
-FAMILY, REASON = "track_title", "measured better on the golden set"
+REASON = "measured better on the golden set"
 MOMENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 
 
@@ -58,16 +59,6 @@ def registry(request, tmp_path, server) -> str:
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(f'create database "{name}"')
     return server().rsplit("/", 1)[0] + f"/{name}"
-
-
-def with_versions(monkeypatch, *versions: int) -> Catalog:
-    """The catalogue with these versions of the family."""
-    known = catalog.__wrapped__()
-    table = known.table(FAMILY)
-    others = [t for t in known.tables if t.family != FAMILY]
-    changed = Catalog([*known.sources, *others, *(replace(table, version=n) for n in versions)])
-    monkeypatch.setattr("content_signals.catalog.catalog", lambda: changed)
-    return changed
 
 
 @pytest.fixture

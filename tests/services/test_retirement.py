@@ -15,7 +15,6 @@ import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
-from content_signals.catalog import Catalog, catalog
 from content_signals.errors import Refused, UsageError
 from content_signals.features import encode, sweep
 from content_signals.features import lease as lease_module
@@ -32,23 +31,14 @@ from content_signals.pipeline.context import Context
 from content_signals.pipeline.flip import flip_family
 from content_signals.pipeline.takedown import take_down, view_of
 from tests.services.conftest import BOTH_STORES
+from tests.versions import FAMILY, with_versions
 
 pytestmark = BOTH_STORES
 
-FAMILY, REASON, PROJECT = "track_title", "measured better on the golden set", "content_signals"
+REASON, PROJECT = "measured better on the golden set", "content_signals"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = [f"track{n:02}" for n in range(40)]
 TYPES = {"boolean": pa.bool_(), "int": pa.int32(), "bigint": pa.int64(), "string": pa.string()}
-
-
-def with_versions(monkeypatch, *versions: int) -> Catalog:
-    """The catalogue with these versions of the family. Version 1 is what `playlist_ranker_v1` pins."""
-    known = catalog.__wrapped__()
-    table = known.table(FAMILY)
-    others = [t for t in known.tables if t.family != FAMILY]
-    changed = Catalog([*known.sources, *others, *(replace(table, version=n) for n in versions)])
-    monkeypatch.setattr("content_signals.catalog.catalog", lambda: changed)
-    return changed
 
 
 @pytest.fixture(scope="module")
