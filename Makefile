@@ -89,9 +89,9 @@ bench-training: setup ## training sets: ours without a JVM and Feast on Spark, m
 
 lock: setup ## compile requirements/*.in into the hashed locks, keeping versions that still fit
 	$(UV_COMPILE) requirements/tools.in -o requirements/tools.txt
-	$(UV_COMPILE) requirements/jobs.in -o requirements/jobs.txt
-	$(UV_COMPILE) requirements/jobs-test.in -o requirements/jobs-test.txt
-	$(UV_COMPILE) --override requirements/overrides.txt requirements/airflow.in -o requirements/airflow.txt
+	$(UV_COMPILE) --override requirements/jobs-overrides.txt requirements/jobs.in -o requirements/jobs.txt
+	$(UV_COMPILE) --override requirements/jobs-overrides.txt requirements/jobs-test.in -o requirements/jobs-test.txt
+	$(UV_COMPILE) --override requirements/airflow-overrides.txt requirements/airflow.in -o requirements/airflow.txt
 	$(UV_COMPILE) requirements/airflow-test.in -o requirements/airflow-test.txt
 
 clean: ## stop everything; remove the environments, local state and caches
