@@ -66,6 +66,7 @@ lint: setup-test ## style, types and import directions
 	$(JOBS)/ruff format --check .
 	$(JOBS)/mypy --strict content_signals
 	$(JOBS)/lint-imports
+	$(JOBS)/python -m content_signals.inspection.pages --check
 
 bench-extract: setup ## extraction beside DuckDB on 30 million generated events, medians of three
 	$(JOBS)/python -m benchmarks.extract --rows 30000000 --runs 3

@@ -288,7 +288,8 @@ def alone(rows: int, folder: Path) -> None:
         promote_day(Lake(settings.lake), rows, 0)
         with Resident() as most:
             Bench(settings).publish()
-        print(*(f"{most.mib[name]:.0f}" for name in ("driver", "java", "workers")))
+    # The last line, whatever the services say as they stop.
+    print(*(f"{most.mib[name]:.0f}" for name in ("driver", "java", "workers")))
 
 
 class Resident:

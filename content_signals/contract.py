@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
+from content_signals.content import Content
 from content_signals.declaration import (
     STRICT,
     Declaration,
@@ -24,7 +25,18 @@ from content_signals.declaration import (
 from content_signals.errors import UnknownName
 
 Op = Literal["count", "sum", "min", "max", "mean", "ratio", "last", "distinct", "approx_distinct", "days_since"]
-Type = Literal["string", "int", "bigint", "double", "boolean", "date", "timestamp"]
+Type = Literal[
+    "string",
+    "int",
+    "bigint",
+    "double",
+    "boolean",
+    "date",
+    "timestamp",
+    "array<string>",
+    "array<float>",
+    "array<double>",
+]
 
 # What a default of a column of the type may be. The exact type: True is no number.
 _DEFAULTS: dict[Type, tuple[type, ...]] = {
@@ -39,6 +51,7 @@ RUN_ID = "run_id"
 STAMPS: dict[str, Type] = {EVENT_TS: "timestamp", COMPUTED_AT: "timestamp", RUN_ID: "string"}
 RESERVED = frozenset({DAY, *STAMPS})  # in signal tables
 RESERVED_IN_SOURCES = frozenset({DAY, RUN_ID})
+SHA256 = "sha256"  # of a source that has contents: their SHA-256, 64 hexadecimal digits
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -203,23 +216,26 @@ class Source(_Versioned):
 
     Attributes:
         landing: path patterns below the landing folder, tried in order; `{day}` is the day.
-        format: `events` is JSON lines or Parquet, one file a day of many rows.
+        format: `events` is JSON lines or Parquet, one file a day of many rows; `folder` is a folder of files, of which
+            each is a row.
         key: those of its columns that name a row after de-duplication by the reader; documentation and suite rules
             use it. The rows of `events` lie in the table's files by its first.
         order_by: columns that decide which of several rows with one key is kept: the first. Without them only exact
             duplicates are dropped.
+        contents: columns that are kept once for each value of the column `sha256`, beside the table and not in it.
         max_malformed_ratio: more malformed rows than this share of a file stop the day.
         max_quarantine_ratio: more rows that break critical rules than this share stop the day.
     """
 
     area: ClassVar[str] = "sources"  # folder of the lake the table lies in
-    format: Literal["csv", "parquet", "events"]
+    format: Literal["csv", "parquet", "events", "folder"]
     landing: tuple[str, ...]
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     owner: str
     about: str
     order_by: tuple[str, ...] = ()
+    contents: tuple[Column, ...] = ()
     fresh_within: timedelta = timedelta(hours=30)
     max_malformed_ratio: float = 0.01
     max_quarantine_ratio: float = 0.01
@@ -257,6 +273,9 @@ class Source(_Versioned):
         for kind, names in (("key", self.key), ("order_by", self.order_by)):
             foreign = [name for name in names if name not in self.values]
             require(not foreign, f"{self.table}: {kind} {', '.join(foreign)} is none of its columns")
+        check_names(self.table, "content", [c.name for c in self.contents], {*RESERVED_IN_SOURCES, *self.values})
+        require(not self.contents or SHA256 in self.values, f"{self.table}: contents are kept by a column {SHA256}")
+        require(not self.contents or self.format == "parquet", f"{self.table}: contents come from Parquet files")
         require(bool(self.key), f"{self.table}: give a key")
         require(bool(self.landing), f"{self.table}: give a landing path")
         return self
@@ -269,6 +288,7 @@ class Table(_Versioned):
     Attributes:
         driver: the input whose promoted day starts the table's day.
         inputs: the other inputs; extract waits until their day is promoted.
+        content: what of a driver's row its signals are made from; without it `compute` is given all rows of each day.
         key: for a table that only feeds others; a served table's key is its entity's join key.
         keep_days: a key stays in the table this many days after its last driver row; 0: only while `compute` yields it.
         fresh_within: a day is late when it is not promoted this long after its end.
@@ -284,6 +304,7 @@ class Table(_Versioned):
     entity: Entity | None = None
     key: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
+    content: Content | None = None
     keep_days: int = 0
     fresh_within: timedelta = timedelta(hours=30)
     max_quarantine_ratio: float = 0.01
@@ -360,6 +381,8 @@ class Table(_Versioned):
             require(join_key in keys, f"{name}: key {', '.join(keys)} lacks {join_key}, the entity's join key")
         require(self.keep_days >= 0, f"{name}: keep_days is 0 or more, not {self.keep_days}")
         require(bool(self.computed) or self.keep_days > 0, f"{name}: no Computed column and no keep_days: no rows")
+        alone = not (self.windowed or self.inputs or self.keep_days or self.driver.previous or self.driver.days > 1)
+        require(self.content is None or alone, f"{name}: what is computed by content has one input, its day alone")
         _check_inputs(self)
         return self
 

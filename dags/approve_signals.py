@@ -41,6 +41,7 @@ from content_signals.catalog import catalog
 from content_signals.contract import Table
 from content_signals.orchestration.approval import Approval, approval_dag_id, approved_promotion
 from content_signals.orchestration.assets import announce, outlets
+from content_signals.orchestration.builds import build_of
 from content_signals.orchestration.defaults import signals_dag
 from content_signals.orchestration.forms import date_field
 from content_signals.orchestration.partition import DAY
@@ -72,12 +73,12 @@ def approval_dag(table: Table, page: str, paths: JobPaths) -> None:
                 None,
                 type=["null", "string"],
                 title="Build",
-                description=f"Airflow's run of build_{table.table} that was stopped, if it was one: the question then "
-                "says which rules failed.",
+                description=f"Airflow's run of {build_of(table).dag_id} that was stopped, if it was one: the question"
+                " then says which rules failed.",
             ),
         },
     ):
-        approve = Approval(task_id="approve", table=table.table)
+        approve = Approval(task_id="approve", table=table.table, build=build_of(table))
         promote = approved_promotion(table, paths, execution_timeout=timedelta(minutes=15))
         approve >> promote >> announce(outlets(table), DAY)
 

@@ -41,28 +41,24 @@ python jobs/promote_signals.py --table TABLE --day 2020-03-01
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 
-from airflow.sdk import PartitionedAssetTimetable, chain
+from airflow.sdk import PartitionedAssetTimetable
 
 from content_signals.catalog import catalog
 from content_signals.contract import Table
-from content_signals.day import ONE_DAY
-from content_signals.orchestration.approval import ApprovalRequest, build_dag_id
-from content_signals.orchestration.assets import announce, outlets, table_asset
+from content_signals.orchestration.assets import table_asset
+from content_signals.orchestration.build_tasks import build_tasks
+from content_signals.orchestration.builds import Build, build_of
 from content_signals.orchestration.defaults import signals_dag
 from content_signals.orchestration.forms import day_field
-from content_signals.orchestration.jobs import for_day, python_job, spark_job
-from content_signals.orchestration.partition import DAY
 from content_signals.orchestration.paths import JobPaths, job_paths
-from content_signals.orchestration.retry import ExitCodePolicy, retries_within
 
 
-def build_dag(table: Table, page: str, paths: JobPaths) -> None:
+def build_dag(table: Table, build: Build, page: str, paths: JobPaths) -> None:
     """One table's DAG."""
     page = page.replace("TABLE", table.table).replace("DRIVER", table.driver.table).replace("ABOUT", table.about)
     with signals_dag(
-        build_dag_id(table.table),
+        build.dag_id,
         page,
         owner=table.owner,
         table=table.table,
@@ -74,24 +70,10 @@ def build_dag(table: Table, page: str, paths: JobPaths) -> None:
         max_active_runs=8,
         params={"day": day_field()},
     ):
-        arguments = for_day("--table", table.table)
-        validate = spark_job("validate_signals", arguments, paths, execution_timeout=timedelta(hours=1))
-        chain(
-            spark_job(
-                "extract_signals",
-                arguments,
-                paths,
-                execution_timeout=timedelta(hours=2),
-                # The policy ends them when the day is late. Started while the day lasts, that is up to a day more.
-                retries=retries_within(table.fresh_within + ONE_DAY),
-                retry_policy=ExitCodePolicy(late_after=table.fresh_within),
-            ),
-            validate,
-            python_job("promote_signals", arguments, paths, execution_timeout=timedelta(minutes=15)),
-            announce(outlets(table), DAY),
-        )
-        validate >> ApprovalRequest(task_id="ask", table=table.table)
+        build_tasks(table, build, paths)
 
 
 for contract in catalog().tables:
-    build_dag(contract, __doc__, job_paths(os.environ))
+    where = build_of(contract)
+    if not where.group:
+        build_dag(contract, where, __doc__, job_paths(os.environ))

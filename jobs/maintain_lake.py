@@ -33,6 +33,7 @@ def work(context: Context, given: argparse.Namespace, _days: list[date]) -> Outc
         if isinstance(contract, Table):
             tables.append(context.lake.of(contract).history)
             tables += [context.lake.tiles(contract), context.lake.coarse_tiles(contract)] if contract.windowed else []
+            tables += [context.lake.unusable(contract)] if contract.content else []
         for table in tables:
             keep = pinned(context.lake, table.name)
             upkeep = maintain(table, before=before, retention_hours=given.retention_hours, keep=keep)
@@ -47,12 +48,18 @@ def work(context: Context, given: argparse.Namespace, _days: list[date]) -> Outc
                 }
     served = [contract for contract in contracts if isinstance(contract, Table) and contract.serve]
     entries = [context.lake.receipts(contract) for contract in served]
+    entries += [context.lake.contents(contract) for contract in contracts if keeps_contents(contract)]
     entries += [takedowns_table(context.lake, name) for name in {t.entity.name for t in served if t.entity}]
     for table in entries:
         removed = maintain_entries(table, given.retention_hours)
         if removed is not None:
             outcome.details[table.name] = {"files_removed": removed}
     return outcome
+
+
+def keeps_contents(contract: Source | Table) -> bool:
+    """Whether something is kept by content of a table."""
+    return bool(contract.contents if isinstance(contract, Source) else contract.content)
 
 
 def arguments() -> argparse.ArgumentParser:

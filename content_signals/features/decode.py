@@ -34,6 +34,7 @@ ARROW: dict[int, pa.DataType] = {
 }
 # Types of contracts, by the same numbers.
 KINDS: dict[str, int] = {"string": 2, "int": 3, "bigint": 4, "double": 5, "boolean": 7, "timestamp": 8}
+KINDS |= {"array<string>": 12, "array<double>": 15, "array<float>": 16}
 ARROW |= {number + 10: pa.list_(kind) for number, kind in ARROW.items()}
 
 

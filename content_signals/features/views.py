@@ -7,7 +7,7 @@ from datetime import timedelta
 from feast import Entity as FeastEntity
 from feast import FeatureService, FeatureView, Field, ValueType
 from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
-from feast.types import Bool, FeastType, Float64, Int32, Int64, String, UnixTimestamp
+from feast.types import Array, Bool, FeastType, Float32, Float64, Int32, Int64, String, UnixTimestamp
 
 from content_signals.catalog import Catalog
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Entity, Table
@@ -24,6 +24,9 @@ _TYPES: dict[str, FeastType] = {
     "double": Float64,
     "boolean": Bool,
     "timestamp": UnixTimestamp,
+    "array<string>": Array(String),
+    "array<float>": Array(Float32),
+    "array<double>": Array(Float64),
 }
 
 

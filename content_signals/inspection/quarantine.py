@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pyarrow.dataset as ds
 
+from content_signals.content import REASON
 from content_signals.contract import DAY, Source
 from content_signals.day import parse_day
 from content_signals.lake.files import filesystem
@@ -15,18 +16,19 @@ from content_signals.lake.snapshot import Snapshot
 from content_signals.pipeline.context import Context
 from content_signals.quality.quarantine_columns import ADDED, RULES
 
-REASON = "reason"  # of lines that a source could not be made of
-
 
 def quarantined(context: Context, name: str, day: str, examples: int = 3) -> list[dict[str, Any]]:
     """One row a rule, those broken most first: how many rows break it, and some of them.
 
-    Of a source there is also one row a reason why lines of its file are no rows.
+    Of a source there is also one row a reason why lines of its file are no rows, and of a table that is computed by
+    content one a reason why nothing could be made of a content.
     """
     contract = context.catalog.any(name)
     tables = [context.lake.quarantine(contract)]
     if isinstance(contract, Source):
         tables.insert(0, context.lake.malformed(contract))
+    elif contract.content:
+        tables.insert(0, context.lake.unusable(contract))
     return [one for table in tables for one in _by_rule(table, day, examples)]
 
 

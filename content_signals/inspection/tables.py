@@ -30,7 +30,7 @@ def one_table(context: Context, name: str) -> dict[str, Any]:
             "entity": contract.entity.name if contract.entity else None,
             "key": list(contract.keys),
             "driver": contract.driver.table,
-            "made_from": [_made_from(contract, read) for read in contract.all_inputs],
+            "made_from": [made_from(contract, read) for read in contract.all_inputs],
             "served": contract.serve,
             "rules": f"expectations/{contract.table}.json",
             "history": path if exists(path := context.lake.of(contract).history.path) else None,
@@ -82,19 +82,19 @@ def _columns(context: Context, contract: Source | Table) -> list[dict[str, Any]]
     types = context.catalog.types(contract)
     filters = {read.table: read.where for read in contract.all_inputs}
     return [
-        {"column": c.name, "type": types[c.name], "unit": c.unit, "made": _how(c, filters), "about": c.about}
+        {"column": c.name, "type": types[c.name], "unit": c.unit, "made": how_made(c, filters), "about": c.about}
         for c in contract.columns
     ]
 
 
-def _made_from(table: Table, read: Input) -> str:
+def made_from(table: Table, read: Input) -> str:
     """An input, the rows of it that are read, and how far back."""
     where = f" where {read.where}" if read.where else ""
     previous = f" and the latest earlier day of each {', '.join(read.previous)}" if read.previous else ""
     return f"{read.table}{where} ({_days(table.reach(read.table))}{previous})"
 
 
-def _how(column: Windowed | Computed, filters: Mapping[str, str]) -> str:
+def how_made(column: Windowed | Computed, filters: Mapping[str, str]) -> str:
     """How a column is made, everything its declaration says included.
 
     Args:

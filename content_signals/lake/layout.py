@@ -4,6 +4,8 @@
 <lake>/quarantine/<source>{,_rows}                 lines that are no rows, and rows that break rules
 <lake>/signals/<table>{_tiles,_tiles_coarse}       partials of a day's events, and of whole blocks of days
 <lake>/signals/<table>_history                     rows that rebuilds have superseded
+<lake>/quarantine/<table>_contents                 what of a day no signal can be made of
+<lake>/contents/<table>                            what is kept by content: texts of a source, results of a table
 <lake>/receipts/<table>                            what was published to the online store
 <lake>/takedowns/<entity>                          what nobody may read any more
 <lake>/_runs/<table>/<day>/<run_id>/*.json         what a run staged, its verdict, its receipt
@@ -67,6 +69,14 @@ class Lake:
         """Rows that broke critical rules of a table."""
         return self._quarantine(f"{contract.table}_rows" if isinstance(contract, Source) else contract.table)
 
+    def contents(self, contract: Source | Table) -> LakeTable:
+        """What is kept by content: texts of a source, results of a signal table."""
+        return self._table("contents", contract.table, runs=f"contents/{contract.table}")
+
+    def unusable(self, table: Table) -> LakeTable:
+        """Contents of a signal table's driver that no signal can be made of."""
+        return self._quarantine(f"{table.table}_contents")
+
     def receipts(self, table: Table) -> LakeTable:
         """What of a signal table was published, and when."""
         name = f"receipts/{table.table}"
@@ -75,8 +85,8 @@ class Lake:
     def _quarantine(self, name: str) -> LakeTable:
         return LakeTable(f"quarantine/{name}", f"{self.root}/quarantine/{name}", f"{self.root}/_runs/quarantine/{name}")
 
-    def _table(self, area: str, name: str) -> LakeTable:
-        return LakeTable(name, f"{self.root}/{area}/{name}", f"{self.root}/_runs/{name}")
+    def _table(self, area: str, name: str, runs: str = "") -> LakeTable:
+        return LakeTable(name, f"{self.root}/{area}/{name}", f"{self.root}/_runs/{runs or name}")
 
 
 @dataclass(frozen=True)

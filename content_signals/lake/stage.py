@@ -125,7 +125,7 @@ def stage_files(
                 rows_of_day,
                 digest,
                 files,
-                _schema_json(frame),
+                schema_json(frame),
                 inputs.get(day, {}),
             )
         )
@@ -172,7 +172,7 @@ def _part(*, aside: bool) -> str:
     return f"/{ASIDE}={str(aside).lower()}"
 
 
-def _schema_json(frame: DataFrame) -> str:
+def schema_json(frame: DataFrame) -> str:
     """The frame's schema as a table has it: every column may be null, and those of rows set aside are none of its."""
     schema = frame.schema.jsonValue()
     fields = [{**f, "nullable": True} for f in schema["fields"] if not f["name"].startswith("_")]

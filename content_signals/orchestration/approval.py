@@ -24,6 +24,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 
 from content_signals.contract import Table
 from content_signals.errors import BROKEN_DATA
+from content_signals.orchestration.builds import Build
 from content_signals.orchestration.jobs import PythonJob, python_job
 from content_signals.orchestration.partition import DAY, RUN_ID
 from content_signals.orchestration.paths import JobPaths
@@ -46,11 +47,6 @@ def approval_dag_id(table: str) -> str:
     return f"approve_{table}"
 
 
-def build_dag_id(table: str) -> str:
-    """The DAG that builds the table."""
-    return f"build_{table}"
-
-
 class ApprovalRequest(TriggerDagRunOperator):  # type: ignore[misc]
     """Starts the approval of the day that this build's `validate` has stopped; skipped when it has not.
 
@@ -59,7 +55,7 @@ class ApprovalRequest(TriggerDagRunOperator):  # type: ignore[misc]
     good, so what may change from one try to the next, the rules that failed, is not in it.
     """
 
-    def __init__(self, *, table: str, **kwargs: Any) -> None:
+    def __init__(self, *, table: str, build: Build, **kwargs: Any) -> None:
         super().__init__(
             trigger_dag_id=approval_dag_id(table),
             trigger_run_id=f"stopped__{DAY}__{RUN_ID}",
@@ -73,14 +69,15 @@ class ApprovalRequest(TriggerDagRunOperator):  # type: ignore[misc]
             trigger_rule=TriggerRule.ALL_FAILED,
             **kwargs,
         )
+        self.validate = build.task("validate")
 
     def execute(self, context: Any) -> None:
         """Start the run, or reset it."""
         ti = context["ti"]
         # `ALL_FAILED` holds for a validate that never ran, too; what an earlier try of it reported is still there then.
-        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=["validate"], run_ids=[ti.run_id])
-        report = ti.xcom_pull(task_ids="validate", key="report")
-        if states.get(ti.run_id, {}).get("validate") != "failed" or not was_stopped(report):
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[self.validate], run_ids=[ti.run_id])
+        report = ti.xcom_pull(task_ids=self.validate, key="report")
+        if states.get(ti.run_id, {}).get(self.validate) != "failed" or not was_stopped(report):
             raise AirflowSkipException("no rule has stopped this day: there is nothing to approve")
         super().execute(context)
 
@@ -98,11 +95,12 @@ class Approval(ApprovalOperator):  # type: ignore[misc]
     Args:
         table: the table it is about. The rules that failed are read from what the build's `validate` reported, when
             the question is put.
+        build: where the table is built.
     """
 
     template_fields = (*ApprovalOperator.template_fields, "day")
 
-    def __init__(self, *, table: str, **kwargs: Any) -> None:
+    def __init__(self, *, table: str, build: Build, **kwargs: Any) -> None:
         kwargs.pop("params", None)  # Airflow hands in the DAG's; it merges them again with the form's field below
         super().__init__(
             subject=f"Let {table} {DAY} through?",
@@ -120,7 +118,7 @@ class Approval(ApprovalOperator):  # type: ignore[misc]
             },
             **kwargs,
         )
-        self.table, self.day = table, DAY
+        self.table, self.day, self.build = table, DAY, build
 
     def execute(self, context: Any, until: str | None = None) -> Any:
         """Put the question. `until`: the deadline of a question that is put again, which gets no more time."""
@@ -166,14 +164,19 @@ class Approval(ApprovalOperator):  # type: ignore[misc]
         said = str(report.get("error") or "").removeprefix(f"{self.table} {self.day}: ")
         self.subject: str = one_line(f"{self.subject} {said}", LONGEST_HEADLINE)
         origin = context["ti"].log_url.partition("/dags/")[0]
-        where = f"{origin}/dags/{build_dag_id(self.table)}/runs/{quote(build)}/tasks/validate" if build else ""
+        task = f"tasks/{self.build.task('validate')}"
+        where = f"{origin}/dags/{self.build.dag_id}/runs/{quote(build)}/{task}" if build else ""
         self.body = question(self.table, self.day, params["run"], said, report.get("paths") or (), where)
 
     def _report(self, context: Any, build: str | None) -> dict[str, Any]:
         if not build:  # asked by hand
             return {}
         found = context["ti"].xcom_pull(
-            dag_id=build_dag_id(self.table), run_id=build, task_ids="validate", key="report", map_indexes=-1
+            dag_id=self.build.dag_id,
+            run_id=build,
+            task_ids=self.build.task("validate"),
+            key="report",
+            map_indexes=-1,
         )
         return found if isinstance(found, dict) else {}
 

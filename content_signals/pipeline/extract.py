@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from types import ModuleType
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -19,6 +20,7 @@ from content_signals.lake.read import read_days, read_files
 from content_signals.lake.session import workers
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Inputs, Stage, stage_files, write_stage_record
+from content_signals.pipeline.contents import Progress, signals_of_contents
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.inputs import Snapshots, buildable, record
 from content_signals.pipeline.tiles import Tiles, current_tiles, filtered
@@ -38,6 +40,7 @@ class Extracted:
     days: list[date]
     inputs: dict[date, Inputs]
     waiting: dict[date, str]
+    contents: Progress | None = None
 
 
 def extract(context: Context, spark: SparkSession, table: Table, days: Sequence[date]) -> Outcome:
@@ -91,6 +94,10 @@ def signals_of(
         if read.previous:
             previous[read.table] = _previous_days(spark, snapshots.of(read.table), read, ready)
     inputs = record(table, ready, snapshots, lambda read: previous[read.table])
+    if table.content:
+        driver = filtered(table.driver, read_days(spark, snapshots.of(table.driver.table), ready))
+        signals, progress = signals_of_contents(context, spark, table, driver, ready, family(table), scratch)
+        return Extracted(signals, ready, inputs, waiting, progress)
     computed = _computed(spark, table, ready, snapshots, previous) if table.computed else None
     if not table.windowed:
         assert computed is not None
@@ -139,9 +146,14 @@ def _computed(
     return result.select(*[F.col(n).cast(types[n]).alias(n) if n in types else F.col(n) for n in result.columns])
 
 
+def family(table: Table) -> ModuleType:
+    """What computes the family's coded columns."""
+    return importlib.import_module(f"content_signals.signals.{table.family}.compute")
+
+
 def compute_of(table: Table) -> Compute:
     """`compute_v2` of the family for version 2 when there is one, else `compute`."""
-    module = importlib.import_module(f"content_signals.signals.{table.family}.compute")
+    module = family(table)
     found: Compute = getattr(module, f"compute_v{table.version}", None) or module.compute
     return found
 
@@ -189,6 +201,10 @@ def stamped(context: Context, table: Table, signals: DataFrame, known: DataFrame
 
 def _outcome(context: Context, table: Table, stages: Sequence[Stage], extracted: Extracted) -> Outcome:
     outcome = Outcome(days=extracted.days, skipped=dict(extracted.waiting))
+    if contents := extracted.contents:
+        context.say(f"{table.table}: {contents}")
+        counts = {"computed": contents.done, "cached": contents.cached, "set_aside": contents.aside}
+        outcome.details["contents"] = counts
     # A digest begins with the number of rows it was taken over.
     own = (made_from[table.driver.table].get(str(day)) for day, made_from in extracted.inputs.items())
     outcome.rows_in = sum(int(digest.split("-")[0], 16) for digest in own if digest)

@@ -11,13 +11,15 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from content_signals.alerts.problem import LATE, LOST
-from content_signals.contract import DAY, RUN_ID, Source
+from content_signals.content import CONTENT_ID
+from content_signals.contract import DAY, RUN_ID, SHA256, Source
 from content_signals.errors import BrokenData, NotLanded, SignalsError
+from content_signals.lake.contents import AS_LANDED, Contents
 from content_signals.lake.layout import start_run
 from content_signals.lake.promote import promote
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage, write_stage, write_stage_record
-from content_signals.pipeline import csv_source, event_source, parquet_source
+from content_signals.pipeline import csv_source, event_source, folder_source, parquet_source
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.landing import LandingFile, broken, find
 from content_signals.pipeline.parsed import Parsed
@@ -46,8 +48,13 @@ DAMAGED = (
     "MalformedInputException",
     "IndexOutOfBoundsException",
 )
-_CHECKS = {"csv": csv_source.check, "parquet": parquet_source.check, "events": event_source.check}
-_PARSERS = {"csv": csv_source.parse, "parquet": parquet_source.parse}  # events are staged as they are parsed
+_CHECKS = {
+    "csv": csv_source.check,
+    "parquet": parquet_source.check,
+    "events": event_source.check,
+    "folder": folder_source.check,
+}
+_PARSERS = {"csv": csv_source.parse, "parquet": parquet_source.parse}  # the others look into the table, too
 QUARANTINE_COLUMNS = ("file", "line_number", "raw", "reason")
 
 
@@ -139,6 +146,8 @@ def _ingest_parsed(
     stopped = {day: error for day in files if (error := _too_malformed(source, files[day], parsed))}
     good = [day for day in files if day not in stopped]
     _quarantine(context, source, parsed, list(files))
+    if source.contents:
+        _keep_contents(context, spark, source, parsed)
     stages = _staged(context, source, parsed, good) if good else []
     for stage, found in Judge(context, spark, source).each(stages):
         day = date.fromisoformat(stage.day)
@@ -194,6 +203,8 @@ def _parse(context: Context, spark: SparkSession, source: Source, files: dict[da
     with _damage_of(next(iter(files.values()))):
         if source.format == "events":
             return event_source.parse(spark, source, paths, context.lake.of(source), context.run)
+        if source.format == "folder":
+            return folder_source.parse(spark, source, paths, context.lake.of(source))
         return _PARSERS[source.format](spark, source, paths)
 
 
@@ -235,6 +246,15 @@ def _quarantine(context: Context, source: Source, parsed: Parsed, days: Sequence
         table, aside.select(*QUARANTINE_COLUMNS, RUN_ID, DAY), touched, context.run, {}, ["file", "line_number"]
     ):
         promote(table, stage, stage.files)
+
+
+def _keep_contents(context: Context, spark: SparkSession, source: Source, parsed: Parsed) -> None:
+    """Keep what is new among the contents, before a day names it."""
+    assert parsed.rows is not None  # only events are staged as they are parsed, and they have no contents
+    kept = Contents(spark, context.lake.contents(source), AS_LANDED)
+    named = parsed.rows.withColumnRenamed(SHA256, CONTENT_ID).dropDuplicates([CONTENT_ID])
+    new = named.join(kept.ids, on=CONTENT_ID, how="left_anti")
+    kept.add(new.select(CONTENT_ID, *(c.name for c in source.contents)), context.run, "contents")
 
 
 def _count(context: Context, source: Source, stage: Stage, verdict: Verdict, parsed: Parsed, outcome: Outcome) -> None:

@@ -98,6 +98,8 @@ def _stored(kind: pa.DataType) -> pa.DataType:
     """A type as Parquet keeps it: what wrote the file may have had other names for the same."""
     if pa.types.is_dictionary(kind):
         return _stored(kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_stored(kind.value_type))
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_timestamp(kind) and kind.tz:

@@ -23,13 +23,18 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
     path = next(iter(files.values()))
     raw = spark.read.parquet(path)
     numbered = raw.select(
-        *source.values, F.to_json(F.struct(*raw.columns)).alias("raw"), F.col("_metadata.row_index").alias("row")
+        *family(source).EXPECTED,
+        F.to_json(F.struct(*raw.columns)).alias("raw"),
+        F.col("_metadata.row_index").alias("row"),
     )
     parsed = family(source).parse(numbered)
     bad = F.col("_reason").isNotNull()
     counted = parsed.agg(F.count(F.lit(1)).alias("lines"), F.count_if(bad).alias("malformed")).collect()[0]
     every_day = F.explode(F.array(*[F.lit(day) for day in files])).alias(DAY)
-    rows = family(source).known_on_day(parsed.where(~bad).select(*source.values, every_day))
+    columns = [*source.values, *(c.name for c in source.contents)]
+    rows = parsed.where(~bad).select(*columns, every_day)
+    if known_on_day := getattr(family(source), "known_on_day", None):
+        rows = known_on_day(rows)
     aside = parsed.where(bad).select(
         every_day,
         F.lit(path).alias("file"),

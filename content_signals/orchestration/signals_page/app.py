@@ -18,8 +18,9 @@ from content_signals.catalog import Catalog, catalog
 from content_signals.contract import Source, Table
 from content_signals.day import parse_day
 from content_signals.errors import UsageError
+from content_signals.orchestration.builds import build_of
 from content_signals.orchestration.signals_page.access import permitted_dags, signed_in
-from content_signals.orchestration.signals_page.overview import IN_NEED, counts, dag_of, overview, overviews
+from content_signals.orchestration.signals_page.overview import IN_NEED, counts, overview, overviews
 from content_signals.orchestration.signals_page.render import ASSETS, asset, data_docs, message, page
 from content_signals.orchestration.signals_page.runs import RunFacts, about_dag, about_run, find_run, judging_task
 from content_signals.orchestration.signals_page.status import Aside, DayStatus, Unreadable
@@ -49,13 +50,13 @@ class SignalsPage:
             HTTPException: 404 when there is none; one that may not be seen is not told from one that does not exist.
         """
         contract = self.contracts.get(name)
-        if contract is None or dag_of(contract) not in permitted:
+        if contract is None or build_of(contract).dag_id not in permitted:
             raise HTTPException(NOT_FOUND, f"There is no table {name[:80]!r} here.")
         return contract
 
     def visible(self, permitted: frozenset[str]) -> list[Contract]:
         """All tables that the user may see."""
-        return [contract for contract in self.contracts.values() if dag_of(contract) in permitted]
+        return [contract for contract in self.contracts.values() if build_of(contract).dag_id in permitted]
 
     def day_of(self, contract: Contract, day: date) -> DayStatus:
         """What was written of one day.

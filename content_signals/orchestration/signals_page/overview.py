@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 from content_signals.contract import Source, Table
 from content_signals.day import ONE_DAY, day_range, reach_back, valid_from
+from content_signals.orchestration.builds import build_of
 from content_signals.orchestration.signals_page.sparkline import Series
 from content_signals.orchestration.signals_page.status import (
     DAYS_KEPT,
@@ -53,7 +54,7 @@ class Overview:
     @property
     def dag_id(self) -> str:
         """The DAG that makes it."""
-        return dag_of(self.contract)
+        return build_of(self.contract).dag_id
 
     @property
     def newest(self) -> DayStatus | None:
@@ -141,11 +142,6 @@ def counts(tables: Sequence[Overview]) -> list[tuple[str, int]]:
     """How many tables are in which state, worst first, without those that none is in."""
     states = [table.state for table in tables]
     return [(state, states.count(state)) for state in STATES if state in states]
-
-
-def dag_of(contract: Source | Table) -> str:
-    """The DAG that makes a table or a source; it is named in `dags/`."""
-    return "ingest_sources" if isinstance(contract, Source) else f"build_{contract.table}"
 
 
 def span(length: timedelta) -> str:

@@ -15,10 +15,10 @@ from sqlalchemy import select
 from content_signals.catalog import Catalog
 from content_signals.contract import Source, Table
 from content_signals.errors import SignalsError
+from content_signals.orchestration.builds import INGEST_DAG, build_of
 from content_signals.orchestration.partition import job_run_id, run_day, run_range
-from content_signals.orchestration.signals_page.overview import dag_of
 
-INGEST, REBUILD, MAINTAIN = "ingest_sources", "rebuild_signals", "maintain_lake"
+INGEST, REBUILD, MAINTAIN = INGEST_DAG, "rebuild_signals", "maintain_lake"
 # A day's run is among the newest of its DAG, or the day has left the page: it keeps 28.
 RUNS_LOOKED_AT = 5000
 
@@ -87,7 +87,9 @@ def about_dag(dag_id: str, catalog: Catalog, conf: Mapping[str, Any] | None = No
     if dag_id == MAINTAIN:
         return (*catalog.sources, *catalog.tables)
     return tuple(
-        t for t in catalog.tables if dag_id in {f"{what}_{t.table}" for what in ("build", "approve", "publish")}
+        table
+        for table in catalog.tables
+        if dag_id in (build_of(table, catalog).dag_id, f"approve_{table.table}", f"publish_{table.table}")
     )
 
 
@@ -97,7 +99,8 @@ def judging_task(contract: Source | Table, run_id: str) -> str:
     Returns:
         Nothing when no run that Airflow still knows is called so: the job was run by hand, or long ago.
     """
-    dags = {dag_of(contract): _judge(contract), REBUILD: "rebuild"}
+    build = build_of(contract)
+    dags = {build.dag_id: build.task("ingest" if isinstance(contract, Source) else "validate"), REBUILD: "rebuild"}
     asked = select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.in_(dags))
     with create_session() as session:
         rows: Sequence[Any] = session.execute(asked.order_by(DagRun.run_after.desc()).limit(RUNS_LOOKED_AT)).all()
@@ -105,11 +108,6 @@ def judging_task(contract: Source | Table, run_id: str) -> str:
         if job_run_id(dag_id, airflow_run) == run_id:
             return f"/dags/{dag_id}/runs/{quote(airflow_run, safe='')}/tasks/{dags[dag_id]}"
     return ""
-
-
-def _judge(contract: Source | Table) -> str:
-    """The task that judges a day, by its id in `dags/`."""
-    return f"{contract.table}.ingest" if isinstance(contract, Source) else "validate"
 
 
 def _day(run: RunFacts) -> str:

@@ -1,0 +1,245 @@
+"""Signals that depend on a content alone: computed once for each, kept, and joined with the rows of a day.
+
+Contents are computed in batches and each batch is kept as soon as it is done: a run that is killed goes on where it
+was. A content that nothing can be made of is kept as well, with the reason, and set aside on each day it is part of.
+One that ends the process which reads it is found by halving its batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from types import ModuleType
+
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from content_signals.content import CONTENT_ID, REASON, Content
+from content_signals.contract import DAY, RUN_ID, Source, Table
+from content_signals.errors import ContractError
+from content_signals.lake.contents import AS_LANDED, Contents
+from content_signals.lake.layout import Lake
+from content_signals.lake.promote import promote
+from content_signals.lake.session import workers
+from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.stage import write_stage
+from content_signals.pipeline.context import Context
+
+# What Spark says of a Python worker that is gone: killed for its memory, or by a fault in a decoder.
+LOST_WORKER = ("Python worker exited unexpectedly", "Python worker process terminated", "SparkException: Python worker")
+ENDS_ITS_READER = "it ends the process that reads it"
+NOT_READ = "it has gone, or changed, since it was ingested"
+_TASKS_PER_WORKER = 4
+_FOUND = "_found"
+
+
+@dataclass
+class Progress:
+    """How far the contents of some days are: `cached` had been computed before, `aside` are of no use."""
+
+    table: str
+    total: int
+    cached: int
+    say: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    done: int = 0
+    aside: int = 0
+
+    def __post_init__(self) -> None:
+        self._started = self.clock()
+
+    def add(self, done: int, aside: int) -> None:
+        """Note a batch, and say how it goes."""
+        self.done, self.aside = self.done + done, self.aside + aside
+        self.say(f"{self.table}: {self}{self._left()}")
+
+    def __str__(self) -> str:
+        return f"{self.done} of {self.total - self.cached} contents done, {self.cached} cached, {self.aside} set aside"
+
+    def _left(self) -> str:
+        left = self.total - self.cached - self.done
+        if left <= 0 or self.done <= 0:
+            return ""
+        seconds = (self.clock() - self._started) / self.done * left
+        return f"; about {seconds / 60:.0f} min left" if seconds >= 90 else f"; about {seconds:.0f} s left"
+
+
+def signals_of_contents(
+    context: Context,
+    spark: SparkSession,
+    table: Table,
+    driver: DataFrame,
+    days: Sequence[date],
+    module: ModuleType,
+    scratch: Lake | None = None,
+) -> tuple[DataFrame, Progress]:
+    """`ds`, keys and computed columns of the driver's rows on some days; what is missing is computed and kept first.
+
+    Args:
+        driver: the rows of these days.
+        module: the family's: its `compute` makes rows of contents; its `place`, where it has one, makes rows of the
+            table of the driver's rows with what was computed of their contents.
+        scratch: where what is computed is kept when it must not enter the lake; nothing is set aside then.
+
+    Raises:
+        ContractError: `compute` makes other columns than the contract declares.
+    """
+    content = table.content
+    assert content is not None  # whoever calls has looked
+    rows = driver.withColumn(CONTENT_ID, content_id(content))
+    kept = Contents(spark, context.lake.contents(table), revision_of(table))
+    made = Contents(spark, scratch.contents(table), kept.revision) if scratch else kept
+    work = _Work(context, spark, table, module, made)
+    progress = work.compute(rows, kept)
+    results = [frame for one in dict.fromkeys((kept, made)) if (frame := one.rows) is not None]
+    results = results or [spark.createDataFrame([], work.result(rows).schema)]  # the days have no rows
+    every = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), results)
+    found = rows.join(every.withColumn(_FOUND, F.lit(True)), on=CONTENT_ID, how="left")
+    is_good = F.col(_FOUND).isNotNull() & F.col(REASON).isNull()
+    if not scratch:
+        driver_keys = context.catalog.any(table.driver.table).keys
+        progress.aside = _set_aside(context, table, found.where(~is_good), driver_keys, days)
+    good = found.where(is_good)
+    placed = module.place(good) if hasattr(module, "place") else good
+    return placed.select(DAY, *table.keys, *_typed(table, placed)), progress
+
+
+def content_id(content: Content) -> Column:
+    """The SHA-256 of a row's content."""
+    if content.id:
+        return F.col(content.id)
+    return F.sha2(F.to_json(F.struct(*content.reads)), 256)
+
+
+def revision_of(table: Table) -> str:
+    """What results are kept under: another one where they are made by something else, of something else, or others."""
+    content = table.content
+    assert content is not None  # whoever calls has looked
+    declared = repr((content.reads, content.id, content.each, [(c.name, c.type) for c in table.computed]))
+    return f"{content.revision} {hashlib.sha256(declared.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Computing what is missing, and keeping it in `made`."""
+
+    context: Context
+    spark: SparkSession
+    table: Table
+    module: ModuleType
+    made: Contents
+
+    def compute(self, rows: DataFrame, kept: Contents) -> Progress:
+        """Compute the contents of some rows that are not kept, batch after batch."""
+        assert self.table.content is not None
+        known = kept.ids.withColumn(_FOUND, F.lit(True))
+        ids = rows.select(CONTENT_ID).distinct().join(known, on=CONTENT_ID, how="left").persist()
+        try:
+            counted = ids.agg(F.count(F.lit(1)).alias("total"), F.count(_FOUND).alias("cached")).collect()[0]
+            progress = Progress(self.table.table, counted["total"], counted["cached"], self.context.say)
+            missing = progress.total - progress.cached
+            batches = -(-missing // self.table.content.batch)
+            tasks = min(-(-missing // max(batches, 1)), _TASKS_PER_WORKER * workers(self.spark))
+            wanted = self.contents(rows, ids.where(F.col(_FOUND).isNull()).select(CONTENT_ID))
+            for number in range(batches):
+                self._batch(wanted, batches, number, tasks, progress)
+        finally:
+            ids.unpersist()
+        return progress
+
+    def contents(self, rows: DataFrame, ids: DataFrame) -> DataFrame:
+        """`content_id` and what `compute` reads of these contents, be it in the driver's rows or kept by content."""
+        content, driver = self.table.content, self.context.catalog.any(self.table.driver.table)
+        assert content is not None
+        beside = [c.name for c in driver.contents if c.name in content.reads] if isinstance(driver, Source) else []
+        own = [name for name in content.reads if name not in beside]
+        found = rows.join(ids, on=CONTENT_ID, how="left_semi").dropDuplicates([CONTENT_ID, *content.each])
+        found = found.select(CONTENT_ID, *own)
+        if beside:
+            texts = Contents(self.spark, self.context.lake.contents(driver), AS_LANDED).rows
+            if texts is None:  # nothing of the source was ever good
+                return found.where("false").select("*", *[F.lit(None).cast("string").alias(name) for name in beside])
+            found = found.join(texts.select(CONTENT_ID, *beside), on=CONTENT_ID)
+        return found.select(CONTENT_ID, *content.reads)
+
+    def result(self, contents: DataFrame) -> DataFrame:
+        """What the family makes of contents, its columns checked against the contract and cast to its types."""
+        if CONTENT_ID in contents.columns and set(self._reads) - set(contents.columns):
+            contents = self.contents(contents, contents.select(CONTENT_ID).where("false"))
+        made: DataFrame = self.module.compute(contents)
+        wanted = {CONTENT_ID, REASON, *(c.name for c in self.table.computed)}
+        missing, extra = wanted - set(made.columns), set(made.columns) - wanted
+        if hasattr(self.module, "place"):  # it may take columns from the driver, and drop others
+            missing, extra = {CONTENT_ID, REASON} - set(made.columns), set()
+        if missing or extra:
+            differ = f"missing {sorted(missing)}, undeclared {sorted(extra)}"
+            raise ContractError(
+                f"{self.table.table}: compute and contract differ: {differ}",
+                next_step=f"mend signals/{self.table.family}/compute.py or contract.py",
+            )
+        others = [name for name in made.columns if name not in self.table.values]
+        return made.select(*others, *_typed(self.table, made))
+
+    def _batch(self, wanted: DataFrame, parts: int, number: int, tasks: int, progress: Progress) -> None:
+        """Compute one of `parts` parts of what is wanted; where a content ends its reader, by halves."""
+        piece = wanted.where(F.pmod(F.xxhash64(CONTENT_ID), F.lit(parts)) == number)
+        name = f"{number}-of-{parts}"
+        try:
+            added = self.made.add(self.result(piece.repartition(tasks)), self.context.run, name)
+        except (PySparkException, Py4JJavaError) as error:
+            if not any(sign in str(error) for sign in LOST_WORKER):
+                raise
+            ids = piece.select(CONTENT_ID).distinct()
+            if ids.count() > 1:
+                self._batch(wanted, 2 * parts, number, tasks, progress)
+                self._batch(wanted, 2 * parts, number + parts, tasks, progress)
+                return
+            empty = self.result(piece.limit(0))
+            reasoned = ids.withColumn(REASON, F.lit(ENDS_ITS_READER))
+            added = self.made.add(
+                empty.unionByName(reasoned, allowMissingColumns=True), self.context.run, f"{name}-alone"
+            )
+        of_content = added.groupBy(CONTENT_ID).agg(F.count(REASON).alias("aside"))
+        counted = of_content.agg(F.count(F.lit(1)).alias("done"), F.count_if(F.col("aside") > 0).alias("aside"))
+        progress.add(*counted.collect()[0])
+
+    @property
+    def _reads(self) -> tuple[str, ...]:
+        return self.table.content.reads if self.table.content else ()
+
+
+def _typed(table: Table, frame: DataFrame) -> list[Column]:
+    return [F.col(c.name).cast(c.type).alias(c.name) for c in table.computed if c.name in frame.columns]
+
+
+def _set_aside(
+    context: Context, table: Table, aside: DataFrame, driver_keys: Sequence[str], days: Sequence[date]
+) -> int:
+    """Keep the rows that no signal can be made of, with the reason; how many. Days without any are emptied."""
+    unusable = context.lake.unusable(table)
+    counts = {row[DAY]: row["count"] for row in aside.groupBy(DAY).count().collect()}
+    earlier = set(Snapshot(unusable).days)
+    touched = [day for day in days if counts.get(day) or day in earlier]
+    if touched:
+        rows = aside.where(F.col(DAY).isin(touched)).select(
+            *driver_keys,
+            CONTENT_ID,
+            F.coalesce(REASON, F.lit(NOT_READ)).alias(REASON),
+            F.lit(context.run.run_id).alias(RUN_ID),
+            DAY,
+        )
+        for stage in write_stage(unusable, rows, touched, context.run, {}, driver_keys):
+            promote(unusable, stage, stage.files)
+    for day in touched:
+        if counts.get(day):
+            context.say(
+                f"{table.table} {day}: {counts[day]} set aside, no signal can be made of them;"
+                f" content-signals quarantine {table.table} --day {day} tells why"
+            )
+    return sum(counts.values())

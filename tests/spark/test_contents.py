@@ -1,0 +1,248 @@
+"""Signals by content: each is computed once, whatever its day; what is of no use is set aside; nothing is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from content_signals.catalog import Catalog
+from content_signals.content import Content
+from content_signals.contract import Computed, Input, Table
+from content_signals.errors import ContractError
+from content_signals.inspection.quarantine import quarantined
+from content_signals.lake.contents import Contents
+from content_signals.lake.layout import Lake
+from content_signals.pipeline import extract as extract_module
+from content_signals.pipeline.contents import ENDS_ITS_READER, NOT_READ, Progress, revision_of
+from content_signals.pipeline.extract import extract, signals_of
+from content_signals.pipeline.ingest import ingest
+from content_signals.signals.entities import EPISODE
+
+DAY = date(2020, 3, 1)
+NEXT = DAY + timedelta(days=1)
+LENGTHS = Table(
+    name="test_lengths",
+    version=1,
+    entity=EPISODE,
+    driver=Input("episode_transcripts_v1"),
+    content=Content(id="sha256", reads=("transcript",), revision="1", batch=3),
+    columns=(Computed("letters", "int", about="Letters"), Computed("first", "string", about="The first word")),
+    owner="tests",
+    about="Lengths.",
+)
+
+
+def family(log: Path, *, fatal: str = "") -> SimpleNamespace:
+    """A family that notes each content it is given in a file of its own, so that calls can be counted."""
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            texts = batch.column("transcript").to_pylist()
+            for number, text in enumerate(texts):
+                if fatal and fatal in text:
+                    os._exit(1)
+                with (log / f"{os.getpid()}.txt").open("a") as file:
+                    file.write(f"{batch.column('content_id')[number]}\n")
+            bad = ["no words here" if text.startswith("bad") else None for text in texts]
+            yield pa.RecordBatch.from_pydict(
+                {
+                    "content_id": batch.column("content_id"),
+                    "letters": pa.array([None if b else len(t) for t, b in zip(texts, bad, strict=True)], pa.int32()),
+                    "first": pa.array([None if b else t.split()[0] for t, b in zip(texts, bad, strict=True)]),
+                    "reason": pa.array(bad, pa.string()),
+                }
+            )
+
+    schema = "content_id string, letters int, first string, reason string"
+    return SimpleNamespace(compute=lambda contents: contents.mapInArrow(work, schema))
+
+
+@pytest.fixture
+def given(context, tmp_path, monkeypatch):
+    """The context with the table in its catalogue, and where the family keeps its log."""
+    log = tmp_path / "computed"
+    log.mkdir()
+    catalog = Catalog([*context.catalog.sources, LENGTHS])
+    monkeypatch.setattr(extract_module, "family", lambda _: family(log))
+    made = replace(context, catalog=catalog)
+
+    def use(module):
+        monkeypatch.setattr(extract_module, "family", lambda _: module)
+
+    return SimpleNamespace(context=made, log=log, said=context.said, use=use)
+
+
+def land(context, episodes: dict[str, str]) -> None:
+    path = Path(context.settings.landing) / "podcasts/transcripts.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ids = list(episodes)
+    pq.write_table(
+        pa.table({"episode_id": ids, "show": ["s"] * len(ids), "transcript": [episodes[i] for i in ids]}), path
+    )
+
+
+def ingested(context, spark, episodes: dict[str, str], day: date = DAY) -> None:
+    land(context, episodes)
+    outcome = ingest(context, spark, context.catalog.source("episode_transcripts"), [day])
+    assert outcome.exit_code == 0, outcome.failed
+
+
+def built(context, spark, *days: date, table: Table = LENGTHS) -> dict[str, tuple[int, str]]:
+    """The last of the days, as it is staged: episode -> its signals."""
+    extract(context, spark, table, list(days) or [DAY])
+    from content_signals.lake.stage import read_stage
+
+    stage = read_stage(context.lake.of(table), (days or [DAY])[-1], context.run.run_id)
+    files = [f"{context.lake.of(table).path}/{file.path}" for file in stage.files]
+    rows = pa.concat_tables([pq.ParquetFile(file).read() for file in files]).to_pylist() if files else []
+    return {row["episode_id"]: (row["letters"], row["first"]) for row in rows}
+
+
+def computed(log: Path) -> list[str]:
+    return sorted(line for file in log.glob("*.txt") for line in file.read_text().split())
+
+
+def test_each_content_is_computed_once(given, spark, new_run):
+    texts = {f"e{n}": f"word{n % 4} number {n % 4}" for n in range(10)}  # four texts, ten episodes
+    ingested(given.context, spark, texts)
+    assert built(given.context, spark) == {e: (len(t), t.split()[0]) for e, t in texts.items()}
+    assert len(computed(given.log)) == 4
+    # The same day again, and another day of the same file: nothing is computed.
+    assert len(built(new_run(given.context), spark)) == 10
+    later = new_run(given.context)
+    ingested(later, spark, texts, NEXT)
+    assert len(built(later, spark, NEXT)) == 10
+    assert len(computed(given.log)) == 4
+    assert "0 of 0 contents done, 4 cached, 0 set aside" in given.said[-1]
+
+
+def test_a_changed_content_is_computed_once_and_a_removed_one_has_no_row(given, spark, new_run):
+    ingested(given.context, spark, {"a": "first text", "b": "second text", "c": "third text"})
+    built(given.context, spark)
+    later = new_run(given.context)
+    ingested(later, spark, {"a": "first text", "b": "another text"}, NEXT)
+    assert built(later, spark, NEXT) == {"a": (10, "first"), "b": (12, "another")}
+    assert len(computed(given.log)) == 4
+
+
+def test_what_nothing_can_be_made_of_is_set_aside_with_its_reason(given, spark, new_run):
+    ingested(given.context, spark, {"a": "good text", "b": "bad text", "c": "bad as well"})
+    assert set(built(given.context, spark)) == {"a"}
+    (found,) = quarantined(given.context, "test_lengths_v1", str(DAY))
+    assert (found["rule"], found["rows"]) == ("no words here", 2)
+    assert {one["episode_id"] for one in found["examples"]} == {"b", "c"}
+    # It is not tried again; once the text is mended the day's quarantine is empty.
+    assert set(built(new_run(given.context), spark)) == {"a"}
+    assert len(computed(given.log)) == 3
+    mended = new_run(given.context)
+    ingested(mended, spark, {"a": "good text", "b": "mended text"})
+    assert set(built(mended, spark)) == {"a", "b"}
+    assert quarantined(given.context, "test_lengths_v1", str(DAY)) == []
+
+
+def test_a_content_that_ends_its_reader_is_found_and_set_aside(given, spark):
+    given.use(family(given.log, fatal="poison"))
+    texts = {f"e{n}": f"text {n}" for n in range(7)} | {"p": "poison text"}
+    ingested(given.context, spark, texts)
+    assert set(built(given.context, spark)) == set(texts) - {"p"}
+    (found,) = quarantined(given.context, "test_lengths_v1", str(DAY))
+    assert (found["rule"], found["rows"]) == (ENDS_ITS_READER, 1)
+
+
+def test_a_content_without_a_result_is_tried_again(given, spark, new_run):
+    def silent(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from ()
+
+    whole = family(given.log)
+    given.use(SimpleNamespace(compute=lambda contents: contents.mapInArrow(silent, whole.compute(contents).schema)))
+    ingested(given.context, spark, {"a": "good text"})
+    assert built(given.context, spark) == {}
+    (found,) = quarantined(given.context, "test_lengths_v1", str(DAY))
+    assert (found["rule"], found["rows"]) == (NOT_READ, 1)
+    given.use(whole)
+    assert built(new_run(given.context), spark) == {"a": (9, "good")}
+
+
+def test_a_run_that_was_killed_goes_on_where_it_was(given, spark, new_run, monkeypatch):
+    texts = {f"e{n}": f"text {n}" for n in range(9)}
+    ingested(given.context, spark, texts)
+    add, kept = Contents.add, []
+
+    def dies(self, rows, run, part):
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+        kept.append(part)
+        return add(self, rows, run, part)
+
+    monkeypatch.setattr(Contents, "add", dies)
+    with pytest.raises(KeyboardInterrupt):
+        built(given.context, spark)
+    done = len(computed(given.log))
+    assert 0 < done < 9
+    monkeypatch.setattr(Contents, "add", add)
+    assert set(built(new_run(given.context), spark)) == set(texts)
+    assert len(computed(given.log)) == 9
+
+
+def test_what_another_run_has_kept_meanwhile_is_not_kept_twice(given, spark, new_run, monkeypatch):
+    ingested(given.context, spark, {"a": "text one", "b": "text two"})
+    add, rival = Contents.add, new_run(given.context)
+
+    def overtaken(self, rows, run, part):
+        monkeypatch.setattr(Contents, "add", add)
+        assert set(built(rival, spark)) == {"a", "b"}
+        return add(self, rows, run, part)
+
+    monkeypatch.setattr(Contents, "add", overtaken)
+    assert built(given.context, spark) == {"a": (8, "text"), "b": (8, "text")}
+    kept = DeltaTable(given.context.lake.contents(LENGTHS).path).to_pyarrow_table()
+    assert kept.num_rows == 2
+
+
+def test_another_revision_computes_everything_anew(given, spark, new_run):
+    ingested(given.context, spark, {"a": "text one", "b": "text two"})
+    built(given.context, spark)
+    assert LENGTHS.content is not None
+    other = replace(LENGTHS, content=replace(LENGTHS.content, revision="2"))
+    assert revision_of(other) != revision_of(LENGTHS)
+    changed = replace(new_run(given.context), catalog=Catalog([*given.context.catalog.sources, other]))
+    assert set(built(changed, spark, table=other)) == {"a", "b"}
+    assert len(computed(given.log)) == 4
+
+
+def test_a_trial_keeps_nothing(given, spark, tmp_path):
+    ingested(given.context, spark, {"a": "text one", "b": "bad text"})
+    scratch = Lake(str(tmp_path / "scratch"))
+    signals = signals_of(given.context, spark, LENGTHS, [DAY], scratch).signals
+    assert [row.episode_id for row in signals.collect()] == ["a"]
+    assert not Path(given.context.lake.contents(LENGTHS).path).exists()
+    assert not Path(given.context.lake.unusable(LENGTHS).path).exists()
+
+
+def test_columns_that_the_contract_does_not_declare_are_refused(given, spark):
+    whole = family(given.log)
+    given.use(SimpleNamespace(compute=lambda contents: whole.compute(contents).withColumnRenamed("first", "last")))
+    ingested(given.context, spark, {"a": "text one"})
+    with pytest.raises(ContractError, match=r"missing \['first'\], undeclared \['last'\]"):
+        built(given.context, spark)
+
+
+def test_how_long_it_will_take_is_told():
+    said: list[str] = []
+    ticks = iter([0.0, 30.0, 60.0])
+    progress = Progress("t_v1", 30, 6, said.append, clock=lambda: next(ticks))
+    progress.add(6, 1)
+    progress.add(18, 0)
+    assert said == [
+        "t_v1: 6 of 24 contents done, 6 cached, 1 set aside; about 2 min left",
+        "t_v1: 24 of 24 contents done, 6 cached, 1 set aside",
+    ]
