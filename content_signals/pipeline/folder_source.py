@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from content_signals.contract import DAY, Source
-from content_signals.lake.files import filesystem
+from content_signals.lake.files import filesystem, list_folder
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_days
 from content_signals.lake.session import workers
@@ -25,6 +25,10 @@ from content_signals.pipeline.landing import LandingFile, broken
 from content_signals.pipeline.parsed import Parsed, family
 
 _LISTED = ("path", "name", "bytes", "modified")
+_BATCH = 10_000
+_TIME = pa.timestamp("us", "UTC")
+_FOLDERS = "folder string, deep boolean"
+_FILES = "path string, name string, bytes bigint, modified timestamp"
 _HASHED = "path string, name string, bytes bigint, modified timestamp, sha256 string, unread string"
 
 
@@ -67,24 +71,45 @@ def parse(spark: SparkSession, source: Source, folders: Mapping[date, str], tabl
 
 
 def _listed(spark: SparkSession, folder: str, endings: tuple[str, ...]) -> DataFrame:
-    """`path`, `name`, `bytes`, `modified` of the files with these endings, at any depth; their bytes are not read."""
-    files = (
-        spark.read.format("binaryFile")
-        .option("recursiveFileLookup", "true")
-        .option("pathGlobFilter", "*.{" + ",".join(_any_case(ending) for ending in endings) + "}")
-        .load(folder)
-    )
-    path = F.regexp_replace("path", "^file:/+", "/")
-    return files.select(
-        path.alias("path"),
-        F.substring(path, len(folder.rstrip("/")) + 2, 1 << 16).alias("name"),
-        F.col("length").alias("bytes"),
-        F.col("modificationTime").alias("modified"),
-    )
+    """`path`, `name`, `bytes`, `modified` of the files with these endings, at any depth; their bytes are not read.
+
+    Folders two levels down are listed by workers. Spark's own listing passes over empty files, which are to be told.
+    """
+    root = folder.rstrip("/")
+    above: list[str] = [root]
+    below: list[str] = []
+    for _ in range(2):
+        below, above = [*below, *above], [sub for one in above for sub in _folders(one)]
+    flat, deep = [(one, False) for one in below], [(one, True) for one in above]
+    tasks = spark.createDataFrame([*flat, *deep], _FOLDERS).repartition(min(len(flat) + len(deep), 4 * workers(spark)))
+    suffixes = tuple(f".{ending}" for ending in endings)
+
+    def listed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield from _files(root, row["folder"], row["deep"], suffixes)
+
+    return tasks.mapInArrow(listed, _FILES)
 
 
-def _any_case(ending: str) -> str:
-    return "".join(f"[{letter.lower()}{letter.upper()}]" if letter.isalpha() else letter for letter in ending)
+def _folders(path: str) -> list[str]:
+    return [f"{path}/{info.base_name}" for info in list_folder(path) if info.type == fs.FileType.Directory]
+
+
+def _files(root: str, folder: str, deep: bool, suffixes: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+    """The files of a folder, in batches."""
+    inner = filesystem(root)[1]
+    names, sizes, times = [], [], []
+    for info in list_folder(folder, recursive=deep):
+        if info.type == fs.FileType.File and info.path.lower().endswith(suffixes):
+            names.append(info.path[len(inner) :].lstrip("/"))
+            sizes.append(info.size)
+            times.append(info.mtime)
+    for start in range(0, len(names), _BATCH):
+        some = slice(start, start + _BATCH)
+        paths = pa.array([f"{root}/{name}" for name in names[some]], pa.string())
+        columns = (paths, pa.array(names[some]), pa.array(sizes[some], pa.int64()), pa.array(times[some], _TIME))
+        yield pa.RecordBatch.from_arrays(list(columns), list(_LISTED))
 
 
 def _known(spark: SparkSession, table: LakeTable) -> DataFrame:

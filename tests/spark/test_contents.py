@@ -122,7 +122,7 @@ def test_each_content_is_computed_once(given, spark, new_run):
     ingested(later, spark, texts, NEXT)
     assert len(built(later, spark, NEXT)) == 10
     assert len(computed(given.log)) == 4
-    assert "0 of 0 contents done, 4 cached, 0 set aside" in given.said[-1]
+    assert "test_lengths_v1: 0 of 0 contents done, 4 cached, 0 set aside" in given.said
 
 
 def test_a_changed_content_is_computed_once_and_a_removed_one_has_no_row(given, spark, new_run):
