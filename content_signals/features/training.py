@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from content_signals.errors import Refused, UnknownName, UsageError
 from content_signals.features import training_duckdb
@@ -77,10 +78,11 @@ class TrainingSet:
         part = f"{inner}.{uuid.uuid4().hex}.part"  # what was there stays until all of it is written
         try:
             with self._connected(session) as (connection, sql):
-                reader: Any = connection.sql(sql).to_arrow_reader(100_000)
-                with pq.ParquetWriter(part, reader.schema, filesystem=files) as writer:
-                    for batch in reader:
-                        writer.write_batch(batch)
+                if isinstance(files, fs.LocalFileSystem):
+                    quoted = part.replace("'", "''")
+                    connection.execute(f"copy ({sql}) to '{quoted}' (format parquet)")
+                else:
+                    _write_batches(connection, sql, part, files)
             files.move(part, inner)
         except BaseException:
             with suppress(FileNotFoundError):
@@ -100,6 +102,14 @@ class TrainingSet:
 
             with training_spark.query(connection, self._platform, self._question, session) as sql:
                 yield connection, sql
+
+
+def _write_batches(connection: duckdb.DuckDBPyConnection, sql: str, path: str, files: fs.FileSystem) -> None:
+    """An answer to a Parquet file on a store that DuckDB does not know, batch by batch."""
+    reader: Any = connection.sql(sql).to_arrow_reader(100_000)
+    with pq.ParquetWriter(path, reader.schema, filesystem=files) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
 
 
 def training_set(

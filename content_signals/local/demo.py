@@ -26,6 +26,7 @@ from content_signals.local.demo_report import Step, print_engagement, print_feat
 from content_signals.local.events import generate_events
 from content_signals.local.job_process import run_job
 from content_signals.local.landing import generate_landing
+from content_signals.orchestration.builds import build_of
 from content_signals.settings import Settings
 
 RANGE_DAYS = 30
@@ -149,7 +150,7 @@ def _one_day_through_airflow(
     steps: list[Step],
     console: Console,
 ) -> None:
-    builds = [f"build_{t.table}" for t in tables]
+    builds = list(dict.fromkeys(build_of(t).dag_id for t in tables))
     publishes = [f"publish_{t.table}" for t in tables if t.serve]
     api.wait_dags([INGEST, *builds, *publishes])
     known = {dag: api.runs(dag) for dag in (INGEST, *builds, *publishes)}

@@ -30,6 +30,7 @@ from content_signals.lake.session import workers
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import write_stage
 from content_signals.pipeline.context import Context
+from content_signals.quality import status
 
 # What Spark says of a Python worker that is gone: killed for its memory, or by a fault in a decoder.
 LOST_WORKER = ("Python worker exited unexpectedly", "Python worker process terminated", "SparkException: Python worker")
@@ -41,12 +42,17 @@ _FOUND = "_found"
 
 @dataclass
 class Progress:
-    """How far the contents of some days are: `cached` had been computed before, `aside` are of no use."""
+    """How far the contents of some days are.
+
+    Attributes:
+        cached: had been computed before; done: computed by this run; aside: of these, those of no use.
+        tell: gets a line for the log, and what the page Signals shows.
+    """
 
     table: str
     total: int
     cached: int
-    say: Callable[[str], None]
+    tell: Callable[[str, dict[str, int | None]], None]
     clock: Callable[[], float] = time.monotonic
     done: int = 0
     aside: int = 0
@@ -57,17 +63,20 @@ class Progress:
     def add(self, done: int, aside: int) -> None:
         """Note a batch, and say how it goes."""
         self.done, self.aside = self.done + done, self.aside + aside
-        self.say(f"{self.table}: {self}{self._left()}")
+        left = self._seconds_left()
+        counts = {"total": self.total, "cached": self.cached, "done": self.done, "aside": self.aside}
+        told = "" if left is None else f"; about {left / 60:.0f} min left" if left >= 90 else f"; about {left} s left"
+        self.tell(f"{self.table}: {self}{told}", {**counts, "seconds_left": left})
 
     def __str__(self) -> str:
         return f"{self.done} of {self.total - self.cached} contents done, {self.cached} cached, {self.aside} set aside"
 
-    def _left(self) -> str:
+    def _seconds_left(self) -> int | None:
+        """At the pace so far; None when nothing is left, or nothing was done yet."""
         left = self.total - self.cached - self.done
         if left <= 0 or self.done <= 0:
-            return ""
-        seconds = (self.clock() - self._started) / self.done * left
-        return f"; about {seconds / 60:.0f} min left" if seconds >= 90 else f"; about {seconds:.0f} s left"
+            return None
+        return round((self.clock() - self._started) / self.done * left)
 
 
 def signals_of_contents(
@@ -95,7 +104,7 @@ def signals_of_contents(
     rows = driver.withColumn(CONTENT_ID, content_id(content))
     kept = Contents(spark, context.lake.contents(table), revision_of(table))
     made = Contents(spark, scratch.contents(table), kept.revision) if scratch else kept
-    work = _Work(context, spark, table, module, made)
+    work = _Work(context, spark, table, module, made, max(days) if not scratch else None)
     progress = work.compute(rows, kept)
     results = [frame for one in dict.fromkeys((kept, made)) if (frame := one.rows) is not None]
     results = results or [spark.createDataFrame([], work.result(rows).schema)]  # the days have no rows
@@ -105,6 +114,7 @@ def signals_of_contents(
     if not scratch:
         driver_keys = context.catalog.any(table.driver.table).keys
         progress.aside = _set_aside(context, table, found.where(~is_good), driver_keys, days)
+        progress.add(0, 0)
     good = found.where(is_good)
     placed = module.place(good) if hasattr(module, "place") else good
     return placed.select(DAY, *table.keys, *_typed(table, placed)), progress
@@ -127,13 +137,14 @@ def revision_of(table: Table) -> str:
 
 @dataclass(frozen=True)
 class _Work:
-    """Computing what is missing, and keeping it in `made`."""
+    """Computing what is missing, and keeping it in `made`; how far it is, is noted with a day."""
 
     context: Context
     spark: SparkSession
     table: Table
     module: ModuleType
     made: Contents
+    noted_with: date | None
 
     def compute(self, rows: DataFrame, kept: Contents) -> Progress:
         """Compute the contents of some rows that are not kept, batch after batch."""
@@ -142,7 +153,8 @@ class _Work:
         ids = rows.select(CONTENT_ID).distinct().join(known, on=CONTENT_ID, how="left").persist()
         try:
             counted = ids.agg(F.count(F.lit(1)).alias("total"), F.count(_FOUND).alias("cached")).collect()[0]
-            progress = Progress(self.table.table, counted["total"], counted["cached"], self.context.say)
+            progress = Progress(self.table.table, counted["total"], counted["cached"], self._tell)
+            progress.add(0, 0)
             missing = progress.total - progress.cached
             batches = -(-missing // self.table.content.batch)
             tasks = min(-(-missing // max(batches, 1)), _TASKS_PER_WORKER * workers(self.spark))
@@ -152,6 +164,11 @@ class _Work:
         finally:
             ids.unpersist()
         return progress
+
+    def _tell(self, line: str, counts: dict[str, int | None]) -> None:
+        self.context.say(line)
+        if self.noted_with:
+            status.record_contents(self.context.lake, self.table.table, str(self.noted_with), counts)
 
     def contents(self, rows: DataFrame, ids: DataFrame) -> DataFrame:
         """`content_id` and what `compute` reads of these contents, be it in the driver's rows or kept by content."""

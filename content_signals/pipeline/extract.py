@@ -202,7 +202,6 @@ def stamped(context: Context, table: Table, signals: DataFrame, known: DataFrame
 def _outcome(context: Context, table: Table, stages: Sequence[Stage], extracted: Extracted) -> Outcome:
     outcome = Outcome(days=extracted.days, skipped=dict(extracted.waiting))
     if contents := extracted.contents:
-        context.say(f"{table.table}: {contents}")
         counts = {"computed": contents.done, "cached": contents.cached, "set_aside": contents.aside}
         outcome.details["contents"] = counts
     # A digest begins with the number of rows it was taken over.

@@ -44,6 +44,11 @@ def record_promotion(lake: Lake, table: str, day: str, now: datetime, **more: An
     _note(lake, table, day, {"promoted": True, "promoted_at": now.isoformat(timespec="seconds"), **more})
 
 
+def record_contents(lake: Lake, table: str, day: str, progress: dict[str, Any]) -> None:
+    """Note how far the contents of a day are: total, cached, done, aside, and seconds_left, null once it is done."""
+    _note(lake, table, day, {"contents": progress})
+
+
 def record_quarantine(lake: Lake, table: str, day: str, rows: list[dict[str, Any]], total: int) -> None:
     """Keep some of the rows that were set aside of a day, for a look at them."""
     path = f"{lake.root}/_status/quarantine/{table}/{day}.json"

@@ -25,6 +25,7 @@ from content_signals.orchestration.approval import (
     question,
     was_stopped,
 )
+from content_signals.orchestration.builds import Build, build_of
 from content_signals.orchestration.jobs import PythonJob
 from content_signals.orchestration.words import one_line
 
@@ -43,20 +44,23 @@ def one(tasks: Any, task_id: str) -> Any:
 
 @pytest.mark.parametrize("table", catalog().tables, ids=lambda table: table.table)
 def test_a_build_asks_last_and_only_when_validate_has_failed(bag: Any, table: Any) -> None:
-    ask = one(bag.dags[f"build_{table.table}"], "ask")
+    build = build_of(table)
+    ask = one(bag.dags[build.dag_id], build.task("ask"))
     assert isinstance(ask, ApprovalRequest)
     assert ask.trigger_rule == TriggerRule.ALL_FAILED
-    assert (ask.upstream_task_ids, ask.downstream_task_ids) == ({"validate"}, set())
+    assert (ask.upstream_task_ids, ask.downstream_task_ids) == ({build.task("validate")}, set())
     assert ask.trigger_dag_id == f"approve_{table.table}"
     assert ask.reset_dag_run, "a second question about one run takes the place of the first"
 
 
 @pytest.mark.parametrize("table", catalog().tables, ids=lambda table: table.table)
 def test_an_approval_promotes_and_announces_as_the_build_would(bag: Any, table: Any) -> None:
-    dag, build = bag.dags[f"approve_{table.table}"], bag.dags[f"build_{table.table}"]
+    build = build_of(table)
+    dag, built = bag.dags[f"approve_{table.table}"], bag.dags[build.dag_id]
     assert [task.task_id for task in dag.topological_sort()] == ["approve", "promote", "announce"]
     assert isinstance(one(dag, "promote"), PythonJob)
-    names = [{asset.name for asset in one(each, "announce").outlets} for each in (dag, build)]
+    announcing = one(dag, "announce"), one(built, build.task("announce"))
+    names = [{asset.name for asset in task.outlets} for task in announcing]
     assert names[0] == names[1]
     assert dag.schedule is None
     assert dag.is_paused_upon_creation is False
@@ -103,14 +107,14 @@ def told(instance: Instance, **params: Any) -> dict[str, Any]:
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch) -> ApprovalRequest:
     _allow_calls(monkeypatch)
-    return ApprovalRequest(task_id="ask", table=TABLE)
+    return ApprovalRequest(task_id="ask", table=TABLE, build=Build(f"build_{TABLE}"))
 
 
 @pytest.fixture
 def approve(monkeypatch: pytest.MonkeyPatch) -> Approval:
     _allow_calls(monkeypatch)
     monkeypatch.setattr("airflow.providers.standard.operators.hitl.upsert_hitl_detail", lambda **_: None)
-    task = Approval(task_id="approve", table=TABLE)
+    task = Approval(task_id="approve", table=TABLE, build=Build(f"build_{TABLE}"))
     task.day = DAY
     task.subject = task.subject.replace(approval.DAY, DAY)
     return task

@@ -15,11 +15,14 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from content_signals.catalog import catalog
 from content_signals.orchestration.alerts import FailureAlert, alert_unsaid
+from content_signals.orchestration.builds import CONTENT_DAG, build_of
 from content_signals.orchestration.jobs import PythonJob, SparkJob
 from content_signals.orchestration.landing import LandingSensor
 from content_signals.orchestration.retry import ExitCodePolicy
 from content_signals.settings import PROJECT
 
+ALONE = [table for table in catalog().tables if not build_of(table).group]
+TOGETHER = [table for table in catalog().tables if build_of(table).group]
 SERVED = [table.table for table in catalog().tables if table.serve]
 EXPECTED = {
     "ingest_sources",
@@ -27,7 +30,7 @@ EXPECTED = {
     "maintain_lake",
     "release_features",
     "check_consistency",
-    *(f"build_{table.table}" for table in catalog().tables),
+    *(build_of(table).dag_id for table in catalog().tables),
     *(f"approve_{table.table}" for table in catalog().tables),
     *(f"publish_{table}" for table in SERVED),
 }
@@ -134,7 +137,7 @@ def test_ingest_waits_only_for_the_sources_of_the_settings(monkeypatch: pytest.M
     assert "did you mean playlist_positions_v1" in error
 
 
-@pytest.mark.parametrize("table", catalog().tables, ids=lambda table: table.table)
+@pytest.mark.parametrize("table", ALONE, ids=lambda table: table.table)
 def test_build_listens_to_the_driver_alone(bag: Any, table: Any) -> None:
     dag = bag.dags[f"build_{table.table}"]
     assert scheduled_by(dag) == table.driver.table
@@ -143,6 +146,27 @@ def test_build_listens_to_the_driver_alone(bag: Any, table: Any) -> None:
     expected = {table.table} | ({f"{table.table}/publish"} if table.serve else set())
     assert outlet_names(dag.get_task("announce")) == expected
     assert dag.doc_md.startswith(f"Build {table.table}")
+
+
+def test_what_is_computed_by_content_listens_to_any_of_its_sources(bag: Any) -> None:
+    condition = bag.dags[CONTENT_DAG].timetable.asset_condition
+    sources = {t.driver.table for t in TOGETHER} - {t.table for t in TOGETHER}
+    assert type(condition).__name__ == "AssetAny"
+    assert {asset.name for asset in condition.objects} == sources
+
+
+@pytest.mark.parametrize("table", TOGETHER, ids=lambda table: table.table)
+def test_what_is_computed_by_content_has_a_group_in_build_order(bag: Any, table: Any) -> None:
+    dag, build = bag.dags[CONTENT_DAG], build_of(table)
+    names = ["choose", "extract", "validate", "promote", "announce", "ask"]
+    assert {task.task_id for task in dag.tasks if task.task_id.startswith(f"{table.table}.")} == set(
+        map(build.task, names)
+    )
+    expected = {table.table} | ({f"{table.table}/publish"} if table.serve else set())
+    assert outlet_names(dag.get_task(build.task("announce"))) == expected
+    made_from = {f"{read.table}.promote" for read in table.all_inputs if read.table in {t.table for t in TOGETHER}}
+    assert dag.get_task(build.task("choose")).upstream_task_ids == made_from
+    assert dag.get_task(build.task("extract")).owner == table.owner
 
 
 @pytest.mark.parametrize("table", SERVED)
@@ -163,7 +187,8 @@ def test_extract_keeps_trying_until_the_day_is_late(bag: Any) -> None:
     from content_signals.orchestration.retry import delay
 
     for table in catalog().tables:
-        extract = bag.dags[f"build_{table.table}"].get_task("extract")
+        build = build_of(table)
+        extract = bag.dags[build.dag_id].get_task(build.task("extract"))
         assert extract.retry_policy.late_after == table.fresh_within
         waited = sum((delay(number) for number in range(1, extract.retries + 1)), timedelta())
         assert waited >= table.fresh_within + timedelta(days=1), "a day may be started while it lasts"

@@ -12,6 +12,7 @@ import pytest
 from content_signals.catalog import catalog
 from content_signals.contract import Source
 from content_signals.day import days_until_yesterday
+from content_signals.orchestration.builds import build_of
 from content_signals.orchestration.partition import job_run_id
 from content_signals.orchestration.signals_page.app import SignalsPage
 from content_signals.orchestration.signals_page.plugin import SignalsPlugin
@@ -63,7 +64,7 @@ def client(shared: SignalsPage) -> Any:
     from fastapi.testclient import TestClient
 
     app = airflow_app(shared)
-    parsed(["ingest_sources", "rebuild_signals", "maintain_lake", *(f"build_{t.table}" for t in catalog().tables)])
+    parsed(["ingest_sources", "rebuild_signals", "maintain_lake", *(build_of(t).dag_id for t in catalog().tables)])
     return TestClient(app)
 
 
@@ -197,6 +198,21 @@ def test_a_late_table_says_so(here: Here) -> None:
     text = here.text("/")
     assert '<tr class="late">' in text
     assert "old, may be 2 d 6 h" in text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_how_far_the_contents_are_and_how_long_they_will_take(here: Here) -> None:
+    contents = {"total": 200, "cached": 12, "done": 94, "aside": 3, "seconds_left": 150}
+    at_work = a_day(POPULARITY, TODAY, outcome="", promoted=False, promoted_at=None, rows=None, contents=contents)
+    write_status(here.lake, POPULARITY, [at_work])
+    for path in ("/", f"/table/{POPULARITY}?day={TODAY}"):
+        text = " ".join(here.text(path).split())
+        assert "94 of 188 contents done, 12 cached, 3 set aside; about 2 min left" in text
+        assert 'value="0.5300"' in text
+    done = {**contents, "done": 188, "seconds_left": None}
+    write_status(here.lake, POPULARITY, [a_day(POPULARITY, TODAY, contents=done)])
+    text = " ".join(here.text("/").split())
+    assert "188 of 188 contents done" in text
+    assert "left" not in text.partition("188 of 188 contents done")[2][:60]
 
 
 def test_only_those_in_need_and_by_name(red: Here) -> None:

@@ -238,11 +238,17 @@ def test_columns_that_the_contract_does_not_declare_are_refused(given, spark):
 
 def test_how_long_it_will_take_is_told():
     said: list[str] = []
-    ticks = iter([0.0, 30.0, 60.0])
-    progress = Progress("t_v1", 30, 6, said.append, clock=lambda: next(ticks))
+    noted: list[dict] = []
+    ticks = iter([0.0, 30.0])
+    tell = lambda line, counts: (said.append(line), noted.append(counts))  # noqa: E731
+    progress = Progress("t_v1", 30, 6, tell, clock=lambda: next(ticks))
     progress.add(6, 1)
     progress.add(18, 0)
     assert said == [
         "t_v1: 6 of 24 contents done, 6 cached, 1 set aside; about 2 min left",
         "t_v1: 24 of 24 contents done, 6 cached, 1 set aside",
+    ]
+    assert noted == [
+        {"total": 30, "cached": 6, "done": 6, "aside": 1, "seconds_left": 90},
+        {"total": 30, "cached": 6, "done": 24, "aside": 1, "seconds_left": None},
     ]

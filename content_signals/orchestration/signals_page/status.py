@@ -56,6 +56,26 @@ class Override(_Record):
     at: Text = ""
 
 
+class Contents(_Record):
+    """How far what is computed by content is, for a day.
+
+    Attributes:
+        cached: had been computed before; done: by the run; aside: nothing can be made of them.
+        seconds_left: an estimate; None when nothing is left.
+    """
+
+    total: Count = 0
+    cached: Count = 0
+    done: Count = 0
+    aside: Count = 0
+    seconds_left: Count | None = None
+
+    @property
+    def share(self) -> float:
+        """The share of them that is there."""
+        return min((self.cached + self.done) / self.total, 1) if self.total else 1.0
+
+
 class DayStatus(_Record):
     """One day of a table, as it was judged last.
 
@@ -66,6 +86,7 @@ class DayStatus(_Record):
         stopped_by: why it was stopped, a sentence each.
         null_share: share of nulls among the values of the signals, None where it is not known.
         docs: path of its Data Docs page, below the lake; empty when there is none.
+        contents: of a table that is computed by content.
     """
 
     day: date
@@ -82,6 +103,7 @@ class DayStatus(_Record):
     failures: tuple[Failure, ...] = ()
     stopped_by: tuple[Text, ...] = ()
     docs: Text = ""
+    contents: Contents | None = None
 
     @property
     def aside(self) -> int | None:
