@@ -16,8 +16,8 @@ setup: ## install everything into .venv (seconds when it is already there)
 setup-test: ## install what the tests need too
 	@$(PYTHON) tools/setup.py --test
 
-demo: setup ## set up, then run the whole path on some days (LANDING=dir: on your own landing files)
-	@$(JOBS)/content-signals demo $(if $(LANDING),--landing "$(LANDING)")
+demo: setup ## set up, then run the whole path on some days (LANDING=dir: on your own files; CONTENT=1: their content too)
+	@$(JOBS)/content-signals demo $(if $(LANDING),--landing "$(LANDING)") $(if $(CONTENT),--content)
 
 demo-alert: setup ## break a day on purpose: the alert arrives in a mailbox and at a webhook of this machine
 	@$(JOBS)/python -m content_signals.local.demo_alert

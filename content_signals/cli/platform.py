@@ -68,13 +68,16 @@ def demo(
     landing: Annotated[
         Path | None, typer.Option(help="A landing folder of your own; default: generated files.")
     ] = None,
+    content: Annotated[
+        bool, typer.Option("--content", help="Transcripts and sound files too, where there are some: takes longer.")
+    ] = False,
     settings: SettingsFile = None,
 ) -> None:
     """Thirty landed days in one run, one more through Airflow, features of three tracks at the end."""
     from content_signals.local.demo import run_demo
     from content_signals.settings import load_settings
 
-    run_demo(load_settings(settings), landing)
+    run_demo(load_settings(settings), landing, content=content)
 
 
 @generate_app.command(name="landing")
