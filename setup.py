@@ -20,6 +20,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["content_signals", "content_signals.*"]),
     package_data={
+        "content_signals.models": ["*.json", "*.npz"],
         "content_signals.orchestration.signals_page": ["templates/*", "static/*"],
     },
     install_requires=["pydantic>=2", "pydantic-settings"],

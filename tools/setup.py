@@ -4,8 +4,8 @@
 
 Checks what must be there already and names all that is missing before anything is installed. Then installs, in this
 order: uv; the jobs environment and the Airflow environment from their hashed locks; the package itself into both; the
-jars that Delta needs, compared with pinned hashes; and a class-data archive with which Spark starts in about half the
-time. `--test` installs the test tools too.
+jars that Delta needs and the models, compared with pinned hashes; and a class-data archive with which Spark starts in
+about half the time. `--test` installs the test tools too.
 
 Each step leaves a stamp that names exactly what it was made from, written when the step is finished. A step whose stamp
 still fits is skipped, so that running this again takes a moment, and a run that was stopped anywhere is simply
@@ -27,6 +27,7 @@ import sys
 import time
 from typing import Iterator, NoReturn
 
+from model_files import models_step
 from spark_files import archive_step, jars_step, java_problem
 from steps import REQUIREMENTS, ROOT, VENV, SetupError, Step, call, digest, perform, stamp_of
 
@@ -133,6 +134,7 @@ def all_steps(test: bool) -> Iterator[Step]:
         yield environment_step(name, test)
         yield package_step(name)
     yield jars_step()
+    yield models_step()
     yield archive_step()
 
 

@@ -80,3 +80,24 @@ def test_jars_are_pinned_by_hash_and_fetched_without_what_they_need(tools) -> No
     jars = pinned_jars()
     assert "delta-spark_4.1_2.13" in {jar.artifact for jar in jars}
     assert ivy_module(jars).count('transitive="false"') == len(jars)
+
+
+def test_models_are_put_in_place_only_when_they_are_the_pinned_ones(tools, tmp_path: Path) -> None:
+    from model_files import require_pinned
+    from steps import SetupError
+
+    file = tmp_path / "model"
+    with pytest.raises(SetupError, match="incomplete"):
+        require_pinned(file, "0" * 64)
+    file.write_bytes(b"")
+    with pytest.raises(SetupError, match="expected 0000"):
+        require_pinned(file, "0" * 64)
+    require_pinned(file, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")  # of nothing
+
+
+def test_a_model_written_again_has_the_same_bytes(tools, tmp_path: Path) -> None:
+    from model_files import CONVERTER, packaged, pins, require_pinned
+
+    words = [sys.executable, str(CONVERTER), str(packaged(pins()["weights"]["package_file"])), str(tmp_path / "again")]
+    subprocess.run(words, check=True)
+    require_pinned(tmp_path / "again", pins()["model"]["sha256"])
