@@ -17,7 +17,7 @@ goes on where it was.
 * **`extract`, exit code 75**: a store that does not answer, or an input that has no such day yet; retried already.
 * **`extract`, exit code 1**: a crash; retried already. Read the log, mend the cause, clear the task. A single content
   that ends the process which reads it is no crash: it is found, set aside, and the others go on.
-* **others**: as in the `build_` DAGs. What was set aside, and why: `content-signals quarantine TABLE --day D`.
+* **others**: as in the `build_` DAGs. What was set aside, and why: `content-signals quarantine`.
 
 ### Run it yourself
 * One day: **Trigger**, and pick the day and the tables. What is made of them alone is not included: name it too.
