@@ -34,7 +34,11 @@ class Flip:
 
 
 def live_tables(services: Iterable[FeatureService], catalog: Catalog) -> dict[str, Table]:
-    """Family -> the version that is live: as registered, and the newest where the family is not registered yet."""
+    """Family -> the version that is live: as registered, and the newest where the family is not registered yet.
+
+    Raises:
+        UsageError: the live version has no contract any more: its readers would move without the checks of a flip.
+    """
     registered = {service.name: service for service in services}
     found = {}
     for table in catalog.tables:
@@ -42,6 +46,13 @@ def live_tables(services: Iterable[FeatureService], catalog: Catalog) -> dict[st
             service = registered.get(table.family)
             names = [projection.name for projection in service.feature_view_projections] if service else []
             known = [t for t in catalog.tables if t.table in names]
+            if names and not known:
+                raise UsageError(
+                    f"{names[0]} is live and has no contract any more: who follows {table.family} would be moved"
+                    " without the checks of a flip",
+                    next_step=f"put its contract back, content-signals features flip {table.family} --to"
+                    f" {table.version}, and remove it then",
+                )
             found[table.family] = known[0] if known else catalog.live(table.family)
     return found
 

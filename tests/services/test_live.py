@@ -110,6 +110,16 @@ def test_a_new_version_is_live_for_nobody_until_it_is_flipped_to(platform):
     assert live_tables(services, platform.catalog)[FAMILY].table == f"{FAMILY}_v1"
 
 
+def test_the_contract_of_the_live_version_cannot_be_removed(platform, monkeypatch):
+    flip_family(platform, FAMILY, 2, REASON, "ranking")
+    with_versions(monkeypatch, 1)
+    with pytest.raises(
+        UsageError, match=rf"{FAMILY}_v2 is live and has no contract any more(.|\n)*features flip {FAMILY}"
+    ):
+        register(feature_store(platform.settings), platform.settings)
+    assert views_of(platform)[FAMILY] == [f"{FAMILY}_v2"]
+
+
 def test_readers_at_full_speed_see_one_version_or_the_other_during_ten_flips(platform):
     register(feature_store(platform.settings), platform.settings)
     seen, failed, ended = [], [], threading.Event()

@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 from content_signals import cli
 from content_signals.errors import Refused, UnknownName, UsageError
+from content_signals.features import training_duckdb
 from content_signals.features.registry import register
 from content_signals.features.store import feature_store
 from content_signals.features.training import training_set, training_set_from
@@ -150,11 +152,9 @@ def test_a_set_that_cannot_be_written_leaves_what_was_there(story, settings, tmp
     made.write(str(target))
     before = target.read_bytes()
 
-    def full(self, batch):
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(pq.ParquetWriter, "write_batch", full)
-    with pytest.raises(OSError, match="no space left"):
+    full = "select if(range < 150000, range, error('no space left on device')) as row from range(200000)"
+    monkeypatch.setattr(training_duckdb, "query", lambda *_: full)
+    with pytest.raises(duckdb.Error, match="no space left"):
         made.write(str(target))
     assert (target.read_bytes(), [path.name for path in target.parent.iterdir()]) == (before, ["rows.parquet"])
 
