@@ -45,7 +45,7 @@ def page(known: Catalog, table: Table, suite: Mapping[str, Any], measured: Mappi
     types = known.types(table)
     filters = {read.table: read.where for read in table.all_inputs}
     for column in table.columns:
-        cells = (f"`{column.name}`", types[column.name], column.unit, allowed(suite, column.name))
+        cells = (f"`{column.name}`", f"`{types[column.name]}`", column.unit, allowed(suite, column.name))
         lines.append(_row(*cells, how_made(column, filters), column.about))
     lines += ["", "Range is what the rules let through; a rule in brackets only warns.", ""]
     lines += _quality(measured) + _cost(measured)

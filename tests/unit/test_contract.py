@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from content_signals.content import Content
 from content_signals.contract import Column, Computed, Entity, Input, Source, Table, Windowed
 from content_signals.errors import USAGE, ContractError, UnknownName
 
@@ -232,7 +233,10 @@ def test_what_is_allowed() -> None:
         (lambda: table(driver="events_v1"), "Table 'family': driver: "),
         (lambda: table(columns=("coded",)), "Table 'family': columns.0"),
         (lambda: Source("events", 1, "json"), "Source 'events': format: Input should be"),  # type: ignore[call-arg, arg-type]
-        (lambda: source(format="json"), "Source 'events': format: Input should be 'csv', 'parquet' or 'events'"),
+        (
+            lambda: source(format="json"),
+            "Source 'events': format: Input should be 'csv', 'parquet', 'events' or 'folder'",
+        ),
         (lambda: Input("events_v1", day=3), "Input 'events_v1': day: "),  # type: ignore[call-arg]
         (lambda: Input(), "Input '': table: "),  # type: ignore[call-arg]
     ],
@@ -360,3 +364,23 @@ def test_a_table_reaches_back_to_its_inputs_alone() -> None:
 def test_days_are_late_after_thirty_hours_unless_said_otherwise() -> None:
     assert table().fresh_within == source().fresh_within == timedelta(hours=30)
     assert table().max_quarantine_ratio == source().max_malformed_ratio == 0.01
+
+
+@pytest.mark.parametrize(
+    ("declare", "told"),
+    [
+        (lambda: Content(reads=(), revision="1"), "name the columns that compute reads"),
+        (lambda: Content(reads=("text",), revision=""), "give a revision"),
+        (lambda: Content(reads=("content_id",), revision="1"), "content_id is written by the platform"),
+        (lambda: Content(reads=("Text",), revision="1"), "'Text' is not a column name"),
+        (lambda: Content(reads=("a",), revision="1", each=("b",), id="h"), "`each` names columns that compute reads"),
+        (lambda: Content(reads=("a",), revision="1", each=("a",)), "need its `id`"),
+        (lambda: Content(reads=("a",), revision="1", batch=0), "at least one content, not 0"),
+        (lambda: table(content=Content(reads=("a",), revision="1"), keep_days=3), "has one input, its day alone"),
+        (lambda: source(contents=(Column("text", "string", "t"),)), "contents are kept by a column sha256"),
+    ],
+)
+def test_what_cannot_be_computed_by_content_is_refused(declare: Any, told: str) -> None:
+    with pytest.raises(ContractError) as error:
+        declare()
+    assert told in error.value.what
