@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from content_signals import signals, sources
-from content_signals.contract import Computed, Source, Table, Type, Windowed
+from content_signals.contract import SHA256, Computed, Source, Table, Type, Windowed
 from content_signals.errors import ContractError, UnknownName, nearest
 
 C = TypeVar("C", Source, Table, Source | Table)
@@ -124,6 +124,8 @@ class Catalog:
         for read in table.all_inputs:
             for name in read.previous:
                 self._column_type(f"{table.table}: previous", read.table, name)
+        if table.content:
+            self._check_content(table)
         for name in table.tiled_inputs:
             for key in table.keys:
                 found = self._column_type(f"{table.table}: the key of its windows", name, key)
@@ -132,6 +134,19 @@ class Catalog:
                     raise ContractError(f"{table.table}: its key {key} is of type {wanted}, that of {name} {found}")
         for window in table.windowed:
             self._check_window(table, window)
+
+    def _check_content(self, table: Table) -> None:
+        """Refuse a content whose columns the driver does not have, or has by another hash."""
+        content, driver = table.content, self._by_name[table.driver.table]
+        assert content is not None
+        beside = [c.name for c in driver.contents] if isinstance(driver, Source) else []
+        for name in content.reads:
+            if name not in beside:
+                self._column_type(f"{table.table}: content", driver.table, name)
+        if content.id:
+            self._column_type(f"{table.table}: the id of its content", driver.table, content.id)
+        if set(beside) & set(content.reads) and content.id != SHA256:
+            raise ContractError(f"{table.table}: what {driver.table} keeps by {SHA256} is read by no other id")
 
     def _check_window(self, table: Table, window: Windowed) -> None:
         if window.order_by:

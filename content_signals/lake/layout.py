@@ -71,7 +71,8 @@ class Lake:
 
     def contents(self, contract: Source | Table) -> LakeTable:
         """What is kept by content: texts of a source, results of a signal table."""
-        return self._table("contents", contract.table, runs=f"contents/{contract.table}")
+        name = f"contents/{contract.table}"
+        return LakeTable(name, f"{self.root}/{name}", f"{self.root}/_runs/{name}")
 
     def unusable(self, table: Table) -> LakeTable:
         """Contents of a signal table's driver that no signal can be made of."""
@@ -85,8 +86,8 @@ class Lake:
     def _quarantine(self, name: str) -> LakeTable:
         return LakeTable(f"quarantine/{name}", f"{self.root}/quarantine/{name}", f"{self.root}/_runs/quarantine/{name}")
 
-    def _table(self, area: str, name: str, runs: str = "") -> LakeTable:
-        return LakeTable(name, f"{self.root}/{area}/{name}", f"{self.root}/_runs/{runs or name}")
+    def _table(self, area: str, name: str) -> LakeTable:
+        return LakeTable(name, f"{self.root}/{area}/{name}", f"{self.root}/_runs/{name}")
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,13 @@ def _compact(table: LakeTable, delta: DeltaTable, days: Sequence[date]) -> None:
 
 
 def maintain_entries(table: LakeTable, retention_hours: int) -> int | None:
-    """Put the small files of receipts or takedowns together; how many were removed, None when there is no table."""
+    """Put small files of receipts, takedowns or contents together; how many were removed, None when there is no table.
+
+    Files of runs that were killed before they committed them are removed too.
+    """
     try:
         delta = DeltaTable(table.path)
     except TableNotFoundError:
         return None
     delta.optimize.compact()
-    return len(delta.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False))
+    return len(delta.vacuum(retention_hours, dry_run=False, full=True, enforce_retention_duration=False))

@@ -7,10 +7,10 @@ One that ends the process which reads it is found by halving its batch.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
 from types import ModuleType
@@ -19,21 +19,24 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from content_signals.content import CONTENT_ID, REASON, Content
 from content_signals.contract import DAY, RUN_ID, Source, Table
-from content_signals.errors import ContractError
+from content_signals.errors import ContractError, Superseded, Temporary
 from content_signals.lake.contents import AS_LANDED, Contents
 from content_signals.lake.layout import Lake
 from content_signals.lake.promote import promote
+from content_signals.lake.read import with_columns
 from content_signals.lake.session import workers
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import write_stage
 from content_signals.pipeline.context import Context
+from content_signals.pipeline.inputs import revision_of
 from content_signals.quality import status
 
 # What Spark says of a Python worker that is gone: killed for its memory, or by a fault in a decoder.
-LOST_WORKER = ("Python worker exited unexpectedly", "Python worker process terminated", "SparkException: Python worker")
+LOST_WORKER = ("Python worker exited unexpectedly", "Python worker process terminated", "exit code 137")
 ENDS_ITS_READER = "it ends the process that reads it"
 NOT_READ = "it has gone, or changed, since it was ingested"
 _TASKS_PER_WORKER = 4
@@ -106,14 +109,14 @@ def signals_of_contents(
     made = Contents(spark, scratch.contents(table), kept.revision) if scratch else kept
     work = _Work(context, spark, table, module, made, max(days) if not scratch else None)
     progress = work.compute(rows, kept)
-    results = [frame for one in dict.fromkeys((kept, made)) if (frame := one.rows) is not None]
-    results = results or [spark.createDataFrame([], work.result(rows).schema)]  # the days have no rows
-    every = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), results)
+    schema = work.schema(rows)
+    results = [_as(schema, frame) for one in dict.fromkeys((kept, made)) if (frame := one.rows) is not None]
+    every = reduce(DataFrame.unionByName, results or [spark.createDataFrame([], schema)])  # none: the days have no rows
     found = rows.join(every.withColumn(_FOUND, F.lit(True)), on=CONTENT_ID, how="left")
     is_good = F.col(_FOUND).isNotNull() & F.col(REASON).isNull()
     if not scratch:
-        driver_keys = context.catalog.any(table.driver.table).keys
-        progress.aside = _set_aside(context, table, found.where(~is_good), driver_keys, days)
+        landed = Snapshot(context.lake.of(context.catalog.any(table.driver.table))).rows(days)
+        progress.aside = _set_aside(context, table, found.where(~is_good), landed, days)
         progress.add(0, 0)
     good = found.where(is_good)
     placed = module.place(good) if hasattr(module, "place") else good
@@ -127,14 +130,6 @@ def content_id(content: Content) -> Column:
     return F.sha2(F.to_json(F.struct(*content.reads)), 256)
 
 
-def revision_of(table: Table) -> str:
-    """What results are kept under: another one where they are made by something else, of something else, or others."""
-    content = table.content
-    assert content is not None  # whoever calls has looked
-    declared = repr((content.reads, content.id, content.each, [(c.name, c.type) for c in table.computed]))
-    return f"{content.revision} {hashlib.sha256(declared.encode()).hexdigest()[:12]}"
-
-
 @dataclass(frozen=True)
 class _Work:
     """Computing what is missing, and keeping it in `made`; how far it is, is noted with a day."""
@@ -145,6 +140,7 @@ class _Work:
     module: ModuleType
     made: Contents
     noted_with: date | None
+    ended: list[str] = field(default_factory=list)
 
     def compute(self, rows: DataFrame, kept: Contents) -> Progress:
         """Compute the contents of some rows that are not kept, batch after batch."""
@@ -161,6 +157,7 @@ class _Work:
             wanted = self.contents(rows, ids.where(F.col(_FOUND).isNull()).select(CONTENT_ID))
             for number in range(batches):
                 self._batch(wanted, batches, number, tasks, progress)
+            self._keep_ended(wanted, progress)
         finally:
             ids.unpersist()
         return progress
@@ -176,8 +173,11 @@ class _Work:
         assert content is not None
         beside = [c.name for c in driver.contents if c.name in content.reads] if isinstance(driver, Source) else []
         own = [name for name in content.reads if name not in beside]
-        found = rows.join(ids, on=CONTENT_ID, how="left_semi").dropDuplicates([CONTENT_ID, *content.each])
-        found = found.select(CONTENT_ID, *own)
+        # Of rows that share a content the newest: where it lay before, it may not lie any more.
+        some = rows.join(ids, on=CONTENT_ID, how="left_semi").groupBy(CONTENT_ID, *content.each)
+        rest = [name for name in own if name not in content.each]
+        newest = some.agg(F.max_by(F.struct(F.lit(0).alias("_"), *rest), DAY).alias("newest"))
+        found = newest.select(CONTENT_ID, *content.each, *[F.col(f"newest.{name}").alias(name) for name in rest])
         if beside:
             texts = Contents(self.spark, self.context.lake.contents(driver), AS_LANDED).rows
             if texts is None:  # nothing of the source was ever good
@@ -185,10 +185,24 @@ class _Work:
             found = found.join(texts.select(CONTENT_ID, *beside), on=CONTENT_ID)
         return found.select(CONTENT_ID, *content.reads)
 
+    def schema(self, rows: DataFrame) -> StructType:
+        """Of what the family makes, whatever else other revisions have left in the table.
+
+        Raises:
+            ContractError: a column has the name of one of the driver's, so that nobody could tell them apart.
+        """
+        none = rows.select(CONTENT_ID).where("false")
+        found = self.result(self.contents(rows, none)).schema
+        twice = sorted(set(found.names) & set(rows.columns) - {CONTENT_ID})
+        if twice:
+            raise ContractError(
+                f"{self.table.table}: compute makes {', '.join(twice)}, which {self.table.driver.table} has already",
+                next_step=f"name it otherwise in signals/{self.table.family}/, or take it from the driver in `place`",
+            )
+        return found
+
     def result(self, contents: DataFrame) -> DataFrame:
         """What the family makes of contents, its columns checked against the contract and cast to its types."""
-        if CONTENT_ID in contents.columns and set(self._reads) - set(contents.columns):
-            contents = self.contents(contents, contents.select(CONTENT_ID).where("false"))
         made: DataFrame = self.module.compute(contents)
         wanted = {CONTENT_ID, REASON, *(c.name for c in self.table.computed)}
         missing, extra = wanted - set(made.columns), set(made.columns) - wanted
@@ -207,52 +221,96 @@ class _Work:
         """Compute one of `parts` parts of what is wanted; where a content ends its reader, by halves."""
         piece = wanted.where(F.pmod(F.xxhash64(CONTENT_ID), F.lit(parts)) == number)
         name = f"{number}-of-{parts}"
-        try:
-            added = self.made.add(self.result(piece.repartition(tasks)), self.context.run, name)
-        except (PySparkException, Py4JJavaError) as error:
-            if not any(sign in str(error) for sign in LOST_WORKER):
-                raise
-            ids = piece.select(CONTENT_ID).distinct()
-            if ids.count() > 1:
+        added = self._added(piece, tasks, name)
+        if added is None:
+            ids = [row[CONTENT_ID] for row in piece.select(CONTENT_ID).distinct().limit(2).collect()]
+            if len(ids) > 1:
                 self._batch(wanted, 2 * parts, number, tasks, progress)
                 self._batch(wanted, 2 * parts, number + parts, tasks, progress)
                 return
-            empty = self.result(piece.limit(0))
-            reasoned = ids.withColumn(REASON, F.lit(ENDS_ITS_READER))
-            added = self.made.add(
-                empty.unionByName(reasoned, allowMissingColumns=True), self.context.run, f"{name}-alone"
-            )
+            added = self._added(piece, tasks, f"{name}-again")  # it may have been ended for another's memory
+            if added is None:
+                self.ended.extend(ids)
+                return
         of_content = added.groupBy(CONTENT_ID).agg(F.count(REASON).alias("aside"))
         counted = of_content.agg(F.count(F.lit(1)).alias("done"), F.count_if(F.col("aside") > 0).alias("aside"))
         progress.add(*counted.collect()[0])
 
-    @property
-    def _reads(self) -> tuple[str, ...]:
-        return self.table.content.reads if self.table.content else ()
+    def _added(self, piece: DataFrame, tasks: int, name: str) -> DataFrame | None:
+        """What was made of some contents, kept; None where the process that reads them was lost."""
+        try:
+            return self.made.add(self.result(piece.repartition(tasks)), self.context.run, name)
+        except (PySparkException, Py4JJavaError) as error:
+            if not any(sign in str(error) for sign in LOST_WORKER):
+                raise
+            return None
+
+    def _keep_ended(self, wanted: DataFrame, progress: Progress) -> None:
+        """Keep what ended its reader, with the reason.
+
+        Raises:
+            Temporary: nothing at all could be read: that is the machine's fault rather than theirs.
+        """
+        if not self.ended:
+            return
+        if len(self.ended) > 1 and not progress.done:
+            raise Temporary(
+                f"{self.table.table}: every process that reads a content was lost, with each of {len(self.ended)}",
+                state="nothing of them was kept",
+                next_step="look at the memory and the libraries of the workers, then extract the day again",
+            )
+        ids = self.spark.createDataFrame(
+            [(one, ENDS_ITS_READER) for one in self.ended], f"{CONTENT_ID} string, {REASON} string"
+        )
+        rows = self.result(wanted.where("false")).unionByName(ids, allowMissingColumns=True)
+        self.made.add(rows, self.context.run, "ended")
+        progress.add(len(self.ended), len(self.ended))
+
+
+def _as(schema: StructType, rows: DataFrame) -> DataFrame:
+    """The rows with these columns and no other, null where they have none."""
+    types = {field.name: field.dataType.simpleString() for field in schema}
+    return with_columns(rows, types).select(*schema.names)
 
 
 def _typed(table: Table, frame: DataFrame) -> list[Column]:
     return [F.col(c.name).cast(c.type).alias(c.name) for c in table.computed if c.name in frame.columns]
 
 
-def _set_aside(
-    context: Context, table: Table, aside: DataFrame, driver_keys: Sequence[str], days: Sequence[date]
-) -> int:
-    """Keep the rows that no signal can be made of, with the reason; how many. Days without any are emptied."""
+def _set_aside(context: Context, table: Table, aside: DataFrame, rows: int, days: Sequence[date]) -> int:
+    """Keep the rows that no signal can be made of, with the reason; how many. Days without any are emptied.
+
+    Args:
+        rows: of the driver, on all the days.
+
+    Raises:
+        Temporary: more contents could not be read than a few that happened to go meanwhile.
+    """
+    driver_keys = context.catalog.any(table.driver.table).keys
     unusable = context.lake.unusable(table)
-    counts = {row[DAY]: row["count"] for row in aside.groupBy(DAY).count().collect()}
+    counted = aside.groupBy(DAY).agg(F.count(F.lit(1)).alias("aside"), F.count_if(F.col(REASON).isNull()).alias("gone"))
+    found = counted.collect()
+    counts = {row[DAY]: row["aside"] for row in found}
+    gone = sum(row["gone"] for row in found)
+    if gone > max(1, rows * table.max_quarantine_ratio):
+        raise Temporary(
+            f"{table.table}: {gone} of {rows} contents have gone, or changed, since they were ingested",
+            state="what could be computed is kept; the days are as they were",
+            next_step=f"see that they can be read, ingest {table.driver.table} again, then extract the day again",
+        )
     earlier = set(Snapshot(unusable).days)
     touched = [day for day in days if counts.get(day) or day in earlier]
     if touched:
-        rows = aside.where(F.col(DAY).isin(touched)).select(
+        kept = aside.where(F.col(DAY).isin(touched)).select(
             *driver_keys,
             CONTENT_ID,
             F.coalesce(REASON, F.lit(NOT_READ)).alias(REASON),
             F.lit(context.run.run_id).alias(RUN_ID),
             DAY,
         )
-        for stage in write_stage(unusable, rows, touched, context.run, {}, driver_keys):
-            promote(unusable, stage, stage.files)
+        for stage in write_stage(unusable, kept, touched, context.run, {}, driver_keys):
+            with suppress(Superseded):  # a newer run of the day says what is set aside of it
+                promote(unusable, stage, stage.files)
     for day in touched:
         if counts.get(day):
             context.say(

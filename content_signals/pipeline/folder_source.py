@@ -5,10 +5,9 @@ A file whose path, size and time of writing are those of the promoted day before
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any
+from itertools import islice
 
 import pyarrow as pa
 from pyarrow import fs
@@ -16,20 +15,24 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from content_signals.contract import DAY, Source
-from content_signals.lake.files import filesystem, list_folder
+from content_signals.errors import Temporary
+from content_signals.lake.files import filesystem
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_days
 from content_signals.lake.session import workers
 from content_signals.lake.snapshot import Snapshot
+from content_signals.pipeline.folder_files import UNREADABLE, Found, digest, files_of, folders_of
 from content_signals.pipeline.landing import LandingFile, broken
 from content_signals.pipeline.parsed import Parsed, family
 
-_LISTED = ("path", "name", "bytes", "modified")
 _BATCH = 10_000
 _TIME = pa.timestamp("us", "UTC")
 _FOLDERS = "folder string, deep boolean"
-_FILES = "path string, name string, bytes bigint, modified timestamp"
+_LISTED = ("path", "name", "bytes", "modified", "unread")
+_FILES = "path string, name string, bytes bigint, modified timestamp, unread string"
 _HASHED = "path string, name string, bytes bigint, modified timestamp, sha256 string, unread string"
+# More files than this share that cannot be read, and not for want of leave: the store is at fault, not they.
+_FAILING = 0.01
 
 
 def check(file: LandingFile) -> None:
@@ -47,13 +50,20 @@ def parse(spark: SparkSession, source: Source, folders: Mapping[date, str], tabl
     hashed = listed.join(known, on=["path", "bytes", "modified"], how="left")
     new = hashed.where(F.col("sha256").isNull()).select(*_LISTED)
     # A few large files may lie beside many small ones: any worker may take the next.
-    read = new.repartition(4 * workers(spark)).mapInArrow(_read, _HASHED)
-    old = hashed.where(F.col("sha256").isNotNull()).select(
-        *_LISTED, "sha256", F.lit(None).cast("string").alias("unread")
-    )
+    read = new.repartition(4 * workers(spark)).mapInArrow(_hashed(folder.rstrip("/")), _HASHED)
+    old = hashed.where(F.col("sha256").isNotNull()).select(*_LISTED[:-1], "sha256", "unread")
     parsed = family(source).parse(old.unionByName(read)).persist()
     bad = F.col("_reason").isNotNull()
-    counted = parsed.agg(F.count(F.lit(1)).alias("lines"), F.count_if(bad).alias("malformed")).collect()[0]
+    failing = F.col("unread").startswith(UNREADABLE)
+    counted = parsed.agg(
+        F.count(F.lit(1)).alias("lines"), F.count_if(bad).alias("malformed"), F.count_if(failing).alias("failing")
+    ).collect()[0]
+    if counted["failing"] > max(1, counted["lines"] * _FAILING):
+        raise Temporary(
+            f"{source.table}: {counted['failing']} of {counted['lines']} files of {folder} cannot be read",
+            state="nothing was ingested; the days are as they were",
+            next_step="see that the store answers, then ingest the day again",
+        )
     every_day = F.explode(F.array(*[F.lit(day) for day in folders])).alias(DAY)
     aside = parsed.where(bad).select(
         every_day,
@@ -71,7 +81,7 @@ def parse(spark: SparkSession, source: Source, folders: Mapping[date, str], tabl
 
 
 def _listed(spark: SparkSession, folder: str, endings: tuple[str, ...]) -> DataFrame:
-    """`path`, `name`, `bytes`, `modified` of the files with these endings, at any depth; their bytes are not read.
+    """The files with these endings, at any depth, and what could not be listed, with the reason in `unread`.
 
     Folders two levels down are listed by workers. Spark's own listing passes over empty files, which are to be told.
     """
@@ -79,36 +89,28 @@ def _listed(spark: SparkSession, folder: str, endings: tuple[str, ...]) -> DataF
     above: list[str] = [root]
     below: list[str] = []
     for _ in range(2):
-        below, above = [*below, *above], [sub for one in above for sub in _folders(one)]
-    flat, deep = [(one, False) for one in below], [(one, True) for one in above]
-    tasks = spark.createDataFrame([*flat, *deep], _FOLDERS).repartition(min(len(flat) + len(deep), 4 * workers(spark)))
+        below, above = [*below, *above], [sub for one in above for sub in folders_of(one)]
+    tasks = [*((one, False) for one in below), *((one, True) for one in above)]
+    spread = spark.createDataFrame(tasks, _FOLDERS).repartition(min(len(tasks), 4 * workers(spark)))
     suffixes = tuple(f".{ending}" for ending in endings)
 
     def listed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in batch.to_pylist():
-                yield from _files(root, row["folder"], row["deep"], suffixes)
+                yield from _as_batches(root, files_of(row["folder"], suffixes, deep=row["deep"]))
 
-    return tasks.mapInArrow(listed, _FILES)
-
-
-def _folders(path: str) -> list[str]:
-    return [f"{path}/{info.base_name}" for info in list_folder(path) if info.type == fs.FileType.Directory]
+    return spread.mapInArrow(listed, _FILES)
 
 
-def _files(root: str, folder: str, deep: bool, suffixes: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
-    """The files of a folder, in batches."""
-    inner = filesystem(root)[1]
-    names, sizes, times = [], [], []
-    for info in list_folder(folder, recursive=deep):
-        if info.type == fs.FileType.File and info.path.lower().endswith(suffixes):
-            names.append(info.path[len(inner) :].lstrip("/"))
-            sizes.append(info.size)
-            times.append(info.mtime)
-    for start in range(0, len(names), _BATCH):
-        some = slice(start, start + _BATCH)
-        paths = pa.array([f"{root}/{name}" for name in names[some]], pa.string())
-        columns = (paths, pa.array(names[some]), pa.array(sizes[some], pa.int64()), pa.array(times[some], _TIME))
+def _as_batches(root: str, found: Iterator[Found]) -> Iterator[pa.RecordBatch]:
+    while some := list(islice(found, _BATCH)):
+        columns = (
+            pa.array([one.path for one in some], pa.string()),
+            pa.array([one.path[len(root) + 1 :] for one in some], pa.string()),
+            pa.array([one.size for one in some], pa.int64()),
+            pa.array([one.modified for one in some], _TIME),
+            pa.array([one.unread for one in some], pa.string()),
+        )
         yield pa.RecordBatch.from_arrays(list(columns), list(_LISTED))
 
 
@@ -120,39 +122,20 @@ def _known(spark: SparkSession, table: LakeTable) -> DataFrame:
     return read_days(spark, snapshot, snapshot.days[-1:]).select("path", "bytes", "modified", "sha256")
 
 
-def _read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The SHA-256 of each file, and why it could not be read."""
-    for batch in batches:
-        found = [_digest(str(path)) for path in batch.column("path").to_pylist()]
-        digests, reasons = ([one[place] for one in found] for place in (0, 1))
-        yield pa.RecordBatch.from_arrays(
-            [*batch.columns, pa.array(digests, pa.string()), pa.array(reasons, pa.string())],
-            [*batch.schema.names, "sha256", "unread"],
-        )
+def _hashed(root: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """What takes the SHA-256 of each file below a folder, or says why there is none."""
 
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        files, inner = filesystem(root)
+        for batch in batches:
+            names, unread = batch.column("name").to_pylist(), batch.column("unread").to_pylist()
+            found = [
+                (None, why) if why else digest(files, f"{inner}/{n}") for n, why in zip(names, unread, strict=True)
+            ]
+            digests, reasons = ([one[place] for one in found] for place in (0, 1))
+            yield pa.RecordBatch.from_arrays(
+                [*batch.columns[:-1], pa.array(digests, pa.string()), pa.array(reasons, pa.string())],
+                [*batch.schema.names[:-1], "sha256", "unread"],
+            )
 
-def _digest(path: str) -> tuple[str | None, str | None]:
-    """SHA-256 of a file's bytes, read in blocks; or why there is none."""
-    files, inner = filesystem(path)
-    try:
-        with files.open_input_stream(inner) as stream:
-            return hashlib.file_digest(_Blocks(stream), "sha256").hexdigest(), None
-    except FileNotFoundError:
-        return None, "the file has gone while the folder was read"
-    except PermissionError as error:
-        return None, f"the file may not be read: {error.strerror or error}"
-
-
-class _Blocks:
-    """What hashlib wants of a file, of an Arrow stream."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        """As files say."""
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:
-        """Fill a buffer."""
-        return int(self._stream.readinto(buffer))
+    return read

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from content_signals.alerts.problem import LATE, LOST
@@ -20,6 +20,7 @@ from content_signals.lake.promote import promote
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage, write_stage, write_stage_record
 from content_signals.pipeline import csv_source, event_source, folder_source, parquet_source
+from content_signals.pipeline.contents import LOST_WORKER
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.landing import LandingFile, broken, find
 from content_signals.pipeline.parsed import Parsed
@@ -146,8 +147,8 @@ def _ingest_parsed(
     stopped = {day: error for day in files if (error := _too_malformed(source, files[day], parsed))}
     good = [day for day in files if day not in stopped]
     _quarantine(context, source, parsed, list(files))
-    if source.contents:
-        _keep_contents(context, spark, source, parsed)
+    if parsed.contents is not None:
+        _keep_contents(context, spark, source, parsed.contents)
     stages = _staged(context, source, parsed, good) if good else []
     for stage, found in Judge(context, spark, source).each(stages):
         day = date.fromisoformat(stage.day)
@@ -214,7 +215,8 @@ def _damage_of(file: LandingFile) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not any(sign in str(error) for sign in DAMAGED):
+        lost = any(sign in str(error) for sign in LOST_WORKER)  # its end reads like that of a file
+        if lost or not any(sign in str(error) for sign in DAMAGED):
             raise
         raise broken(file, f"it cannot be read to its end (truncated or damaged): {_reason(error)}") from error
 
@@ -248,13 +250,11 @@ def _quarantine(context: Context, source: Source, parsed: Parsed, days: Sequence
         promote(table, stage, stage.files)
 
 
-def _keep_contents(context: Context, spark: SparkSession, source: Source, parsed: Parsed) -> None:
+def _keep_contents(context: Context, spark: SparkSession, source: Source, found: DataFrame) -> None:
     """Keep what is new among the contents, before a day names it."""
-    assert parsed.rows is not None  # only events are staged as they are parsed, and they have no contents
     kept = Contents(spark, context.lake.contents(source), AS_LANDED)
-    named = parsed.rows.withColumnRenamed(SHA256, CONTENT_ID).dropDuplicates([CONTENT_ID])
-    new = named.join(kept.ids, on=CONTENT_ID, how="left_anti")
-    kept.add(new.select(CONTENT_ID, *(c.name for c in source.contents)), context.run, "contents")
+    new = found.withColumnRenamed(SHA256, CONTENT_ID).join(kept.ids, on=CONTENT_ID, how="left_anti")
+    kept.add(new.dropDuplicates([CONTENT_ID]), context.run, "contents")
 
 
 def _count(context: Context, source: Source, stage: Stage, verdict: Verdict, parsed: Parsed, outcome: Outcome) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from datetime import date
 
@@ -12,6 +13,16 @@ from content_signals.errors import NotLanded, Temporary
 from content_signals.lake.layout import Lake
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Inputs
+
+REVISIONS = "revision"  # among the inputs of a day: what computed its contents
+
+
+def revision_of(table: Table) -> str:
+    """What results are kept under: another one where they are made by something else, of something else, or others."""
+    content = table.content
+    assert content is not None  # whoever calls has looked
+    declared = repr((content.reads, content.id, content.each, [(c.name, c.type) for c in table.computed]))
+    return f"{content.revision} {hashlib.sha256(declared.encode()).hexdigest()[:12]}"
 
 
 class Snapshots:
@@ -69,7 +80,7 @@ def input_days(table: Table, day: date, read: Input, promoted: Sequence[date]) -
 def record(
     table: Table, days: Sequence[date], snapshots: Snapshots, previous: Callable[[Input], dict[date, set[date]]]
 ) -> dict[date, Inputs]:
-    """For each day: input table -> input day -> digest, as the snapshots have them.
+    """For each day: input table -> input day -> digest, as the snapshots have them; and `REVISIONS` -> day -> revision.
 
     Args:
         previous: for an input with `previous`, the earlier days each day reaches back to.
@@ -82,6 +93,9 @@ def record(
         digests = snapshot.digests(set().union(*wanted.values()))
         for day in days:
             made_from[day][read.table] = {str(d): digests[d] for d in sorted(wanted[day])}
+    if table.content:  # not an input, but what else a day is made from
+        for day in days:
+            made_from[day][REVISIONS] = {str(day): revision_of(table)}
     return {day: made_from[day] for day in days}
 
 

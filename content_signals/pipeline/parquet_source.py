@@ -8,7 +8,7 @@ from datetime import date
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from content_signals.contract import DAY, Source
+from content_signals.contract import DAY, SHA256, Source
 from content_signals.pipeline.landing import LandingFile, check_parquet
 from content_signals.pipeline.parsed import Parsed, family
 
@@ -31,8 +31,7 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
     bad = F.col("_reason").isNotNull()
     counted = parsed.agg(F.count(F.lit(1)).alias("lines"), F.count_if(bad).alias("malformed")).collect()[0]
     every_day = F.explode(F.array(*[F.lit(day) for day in files])).alias(DAY)
-    columns = [*source.values, *(c.name for c in source.contents)]
-    rows = parsed.where(~bad).select(*columns, every_day)
+    rows = parsed.where(~bad).select(*source.values, every_day)
     if known_on_day := getattr(family(source), "known_on_day", None):
         rows = known_on_day(rows)
     aside = parsed.where(bad).select(
@@ -49,4 +48,5 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
         {day: good.get(day, 0) + counted["malformed"] for day in files},
         dict.fromkeys(files, counted["malformed"]),
         file_lines=dict.fromkeys(files, counted["lines"]),
+        contents=parsed.where(~bad).select(SHA256, *(c.name for c in source.contents)) if source.contents else None,
     )

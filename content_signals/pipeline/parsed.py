@@ -25,6 +25,7 @@ class Parsed:
         malformed: how many of them are malformed.
         staged: stages of rows that were staged as they were parsed.
         file_lines: rows of each day's file, where a file holds more than its day.
+        contents: `sha256` and what is kept by it, of the good rows of all days.
     """
 
     rows: DataFrame | None
@@ -33,6 +34,7 @@ class Parsed:
     malformed: Mapping[date, int]
     staged: Mapping[date, Stage] = field(default_factory=dict)
     file_lines: Mapping[date, int] = field(default_factory=dict)
+    contents: DataFrame | None = None
 
 
 def family(source: Source) -> ModuleType:

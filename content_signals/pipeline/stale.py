@@ -12,7 +12,7 @@ from content_signals.contract import DAY, Input, Table
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Inputs
 from content_signals.pipeline.context import Context
-from content_signals.pipeline.inputs import Snapshots, record
+from content_signals.pipeline.inputs import REVISIONS, Snapshots, record
 
 MISSING, STALE = "missing", "stale"
 
@@ -67,6 +67,8 @@ def _moved(then: Inputs, now: Inputs) -> str:
         was = then.get(name, {})
         for day in sorted({*days, *was}):
             if was.get(day) != days.get(day):
+                if name == REVISIONS:
+                    return f"what computes it is {days.get(day)} now, was {was.get(day) or 'not recorded'}"
                 how = (
                     "landed since"
                     if day not in was

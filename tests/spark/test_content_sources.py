@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from content_signals.errors import BrokenData
+from content_signals.errors import BrokenData, Temporary
 from content_signals.inspection.quarantine import quarantined
+from content_signals.pipeline import folder_source
 from content_signals.pipeline.ingest import ingest
 
 DAY = date(2020, 3, 1)
@@ -87,11 +88,13 @@ def test_what_is_no_transcript_is_set_aside_and_stops_nothing(context, landing, 
         (None, "s", b"no id either"),
         ("twice", "s", b"one text"),
         ("twice", "s", b"another text"),
+        ("mended", "s", b""),
+        ("mended", "s", b"real words"),
     )
     outcome = take("episode_transcripts")
-    assert (outcome.exit_code, outcome.rows_out, outcome.quarantined) == (0, 2, 7)
+    assert (outcome.exit_code, outcome.rows_out, outcome.quarantined) == (0, 3, 8)
     assert reasons(context, "episode_transcripts") == {
-        "the transcript is empty": 3,
+        "the transcript is empty": 4,
         "episode_id is empty": 2,
         "the transcript is not UTF-8": 1,
         "another row of the same episode is kept": 1,
@@ -129,6 +132,45 @@ def test_an_empty_file_is_set_aside_and_stops_nothing(context, landing, take):
     outcome = take("audio_clips")
     assert (outcome.exit_code, outcome.rows_out, outcome.quarantined) == (0, 1, 1)
     assert reasons(context, "audio_clips") == {"the file is empty": 1}
+
+
+def test_what_cannot_be_opened_is_set_aside_and_stops_nothing(context, landing, take):
+    sound(landing, "good.wav", b"RIFF")
+    (landing / "audio/dangling.wav").symlink_to("/nowhere/at/all.wav")
+    odd = os.fsencode(landing / "audio") + b"/caf\xe9.wav"
+    Path(os.fsdecode(odd)).write_bytes(b"latin")
+    deep = os.fsencode(landing / "audio") + b"/deep\xe9"
+    Path(os.fsdecode(deep)).mkdir()
+    outcome = take("audio_clips")
+    assert (outcome.exit_code, outcome.rows_out, outcome.quarantined) == (0, 1, 3)
+    found = {
+        one["rule"]: sorted(e["file"].rpartition("/audio/")[2] for e in one["examples"])
+        for one in quarantined(context, "audio_clips", str(DAY))
+    }
+    assert found == {
+        "its name is not UTF-8: nothing that reads names as text can open it": ["caf\\xe9.wav", "deep\\xe9/"],
+        "it has gone while the folder was read": ["dangling.wav"],
+    }
+
+
+def test_a_store_that_fails_is_tried_again(context, landing, take, monkeypatch):
+    for name in "abc":
+        sound(landing, f"{name}.wav", b"RIFF")
+
+    def hashed(root):
+        from content_signals.pipeline import folder_files
+
+        def read(batches):
+            for batch in batches:
+                why = [f"{folder_files.UNREADABLE}: Input/output error"] * batch.num_rows
+                columns = [*batch.columns[:-1], pa.nulls(batch.num_rows, pa.string()), pa.array(why)]
+                yield pa.RecordBatch.from_arrays(columns, [*batch.schema.names[:-1], "sha256", "unread"])
+
+        return read
+
+    monkeypatch.setattr(folder_source, "_hashed", hashed)
+    with pytest.raises(Temporary, match="3 of 3 files of"):
+        take("audio_clips")
 
 
 def test_changed_removed_and_new_files_are_noticed_and_the_others_not_read_again(context, landing, take):

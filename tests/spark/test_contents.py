@@ -13,18 +13,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+from pyspark.sql import functions as F
 
 from content_signals.catalog import Catalog
 from content_signals.content import Content
 from content_signals.contract import Computed, Input, Table
-from content_signals.errors import ContractError
+from content_signals.errors import ContractError, Temporary
 from content_signals.inspection.quarantine import quarantined
 from content_signals.lake.contents import Contents
 from content_signals.lake.layout import Lake
+from content_signals.lake.promote import promote
+from content_signals.lake.stage import read_stage
 from content_signals.pipeline import extract as extract_module
-from content_signals.pipeline.contents import ENDS_ITS_READER, NOT_READ, Progress, revision_of
+from content_signals.pipeline.contents import ENDS_ITS_READER, NOT_READ, Progress
 from content_signals.pipeline.extract import extract, signals_of
 from content_signals.pipeline.ingest import ingest
+from content_signals.pipeline.inputs import revision_of
+from content_signals.pipeline.stale import stale_days
 from content_signals.signals.entities import EPISODE
 
 DAY = date(2020, 3, 1)
@@ -99,8 +104,6 @@ def ingested(context, spark, episodes: dict[str, str], day: date = DAY) -> None:
 def built(context, spark, *days: date, table: Table = LENGTHS) -> dict[str, tuple[int, str]]:
     """The last of the days, as it is staged: episode -> its signals."""
     extract(context, spark, table, list(days) or [DAY])
-    from content_signals.lake.stage import read_stage
-
     stage = read_stage(context.lake.of(table), (days or [DAY])[-1], context.run.run_id)
     files = [f"{context.lake.of(table).path}/{file.path}" for file in stage.files]
     rows = pa.concat_tables([pq.ParquetFile(file).read() for file in files]).to_pylist() if files else []
@@ -156,6 +159,53 @@ def test_a_content_that_ends_its_reader_is_found_and_set_aside(given, spark):
     assert set(built(given.context, spark)) == set(texts) - {"p"}
     (found,) = quarantined(given.context, "test_lengths_v1", str(DAY))
     assert (found["rule"], found["rows"]) == (ENDS_ITS_READER, 1)
+
+
+def test_when_every_reader_ends_the_machine_is_to_blame_and_nothing_is_kept(given, spark, new_run):
+    given.use(family(given.log, fatal="text"))
+    ingested(given.context, spark, {"a": "text one", "b": "text two"})
+    with pytest.raises(Temporary, match="every process that reads a content was lost, with each of 2"):
+        built(given.context, spark)
+    given.use(family(given.log))
+    assert set(built(new_run(given.context), spark)) == {"a", "b"}
+
+
+def test_many_contents_without_a_result_are_no_day(given, spark):
+    def silent(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from ()
+
+    whole = family(given.log)
+    given.use(SimpleNamespace(compute=lambda contents: contents.mapInArrow(silent, whole.compute(contents).schema)))
+    ingested(given.context, spark, {f"e{n}": f"text {n}" for n in range(4)})
+    with pytest.raises(Temporary, match="4 of 4 contents have gone, or changed"):
+        built(given.context, spark)
+
+
+def test_a_day_of_another_revision_is_stale(given, spark, new_run):
+    ingested(given.context, spark, {"a": "text one"})
+    built(given.context, spark)
+    stage = read_stage(given.context.lake.of(LENGTHS), DAY, given.context.run.run_id)
+    promote(given.context.lake.of(LENGTHS), stage, stage.files)
+    assert stale_days(given.context) == []
+    assert LENGTHS.content is not None
+    other = replace(LENGTHS, content=replace(LENGTHS.content, revision="2"))
+    (found,) = stale_days(replace(given.context, catalog=Catalog([*given.context.catalog.sources, other])))
+    assert (found.table, found.day, found.state) == ("test_lengths_v1", DAY, "stale")
+    assert found.because.startswith(f"what computes it is {revision_of(other)} now, was {revision_of(LENGTHS)}")
+
+
+def test_columns_of_other_revisions_and_of_none_are_no_matter(given, spark, new_run):
+    """What an earlier revision left in the table under a name that the driver has since, and a column yet to come."""
+    assert LENGTHS.content is not None
+    ingested(given.context, spark, {"a": "text one"})
+    old = family(given.log)
+    named = SimpleNamespace(compute=lambda contents: old.compute(contents).withColumn("other", F.lit("x")))
+    with_other = replace(LENGTHS, columns=(*LENGTHS.columns, Computed("other", "string", about="o")))
+    given.use(named)
+    catalog = Catalog([*given.context.catalog.sources, with_other])
+    built(replace(given.context, catalog=catalog), spark, table=with_other)
+    given.use(old)
+    assert built(new_run(given.context), spark) == {"a": (8, "text")}
 
 
 def test_a_content_without_a_result_is_tried_again(given, spark, new_run):

@@ -19,13 +19,12 @@ EXPECTED = {
 def parse(rows: DataFrame) -> DataFrame:
     """The file's rows with `_reason`, null where the row is good.
 
-    Of different rows for one track the first by its other columns is kept, the others are set aside.
+    Of different good rows for one track the first by its other columns is kept, the others are set aside.
     """
-    order = Window.partitionBy("track_id").orderBy("artist_id", "album_id", "duration_s", "tags")
     duration = F.col("duration_s")
-    reason = (
-        F.when(F.trim(F.coalesce("track_id", F.lit(""))) == "", "track_id is empty")
-        .when(duration.isNull() | F.isnan(duration) | (duration <= 0), "duration_s is no length of time")
-        .when(F.dense_rank().over(order) > 1, "another row of the same track is kept")
+    unfit = F.when(F.trim(F.coalesce("track_id", F.lit(""))) == "", "track_id is empty").when(
+        duration.isNull() | F.isnan(duration) | (duration <= 0), "duration_s is no length of time"
     )
-    return rows.withColumn("_reason", reason)
+    order = Window.partitionBy("track_id").orderBy(unfit.isNotNull(), "artist_id", "album_id", "duration_s", "tags")
+    second = F.when(F.dense_rank().over(order) > 1, "another row of the same track is kept")
+    return rows.withColumn("_reason", F.coalesce(unfit, second))
