@@ -1,0 +1,104 @@
+"""Who speaks in a transcript, and what of what is written is said."""
+
+from __future__ import annotations
+
+import html
+import time
+
+import pytest
+
+from content_signals.signals.episode_text.turns import read, spoken
+from content_signals.signals.episode_text.words import words
+
+TRANSCRIPT = r"""**Ada Byron:** \[00:01:02.03\] Hello, it&#39;s me. \[laughter\]
+
+And still me, with [a link](https://a.example/x_(y)).
+
+**Charles  Babbage**: Hi!
+
+**Break:** \[20:14\]
+
+**charles babbage:** Back again.
+
+**Jingle**: \[20:16\] to \[20:30\]
+
+Nobody is named here.
+
+**Ada Byron: ** See https://b.example and www.c.example.
+"""
+
+
+def said(transcript):
+    return [(p.speaker, p.turn, " ".join(words(p.text))) for p in read(transcript).paragraphs]
+
+
+def test_paragraphs_belong_to_the_name_before_them_and_a_turn_ends_with_another_one_or_a_sound():
+    assert said(TRANSCRIPT) == [
+        ("ada byron", 0, "Hello it's me"),
+        ("ada byron", 0, "And still me with a link"),
+        ("charles babbage", 1, "Hi"),
+        ("charles babbage", 2, "Back again"),
+        ("", 3, "Nobody is named here"),
+        ("ada byron", 4, "See b.example and c.example"),
+    ]
+
+
+def test_who_says_nothing_ends_no_turn():
+    assert said("**Ada:** One.\n\n**Bob:** \\[laughs\\]\n\n**Ada:** Two.") == [("ada", 0, "One"), ("ada", 0, "Two")]
+
+
+def test_links_are_markdown_links_and_written_addresses():
+    assert read(TRANSCRIPT).links == 3
+    assert read("**A:** linode.com/gotime is said, not linked; \\[this\\] (either)").links == 0
+
+
+def test_offsets_are_into_the_decoded_transcript():
+    decoded = html.unescape(TRANSCRIPT)
+    for paragraph in read(TRANSCRIPT).paragraphs:
+        there = decoded[paragraph.start : paragraph.start + len(paragraph.text)]
+        assert len(there) == len(paragraph.text)
+        assert all(one in (other, " ") for one, other in zip(paragraph.text, there, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("line", "speaker"),
+    [
+        ("**Mireille B. Reece, Psy.D:** Yes.", "mireille b. reece, psy.d"),
+        ("**Kris Nova: ** Yes.", "kris nova"),
+        ("**Break** :\\[13:05\\] Yes.", ""),
+        ("Outro: Yes.", ""),
+        ("**Bold** as in print. Yes.", ""),
+        ("> **Our Mission**: Yes.", ""),  # a quotation, not a speaker
+        ("Note: Yes.", ""),
+        ("**:** Yes.", ""),
+        ("** **: Yes.", ""),
+    ],
+)
+def test_labels(line, speaker):
+    (paragraph,) = read(line).paragraphs
+    assert paragraph.speaker == speaker
+
+
+def test_what_stands_under_an_advertising_label_is_marked():
+    found = read("**Ada:** Hi.\n\n**Sponsor:**\n\nBuy tea.\n\nBuy more.\n\n**Ada:** Back.").paragraphs
+    assert [paragraph.is_ad for paragraph in found] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("transcript", ["", " \n\n ", "**Ada:** \\[laughs\\]", "**Break:** \\[20:14\\]"])
+def test_what_is_only_written_is_no_paragraph(transcript):
+    assert read(transcript).paragraphs == ()
+
+
+def test_brackets_that_are_no_notes_stay():
+    assert words(spoken("a [b] c [d](e) f] g [" + "h" * 200 + "]"))[:5] == ["a", "c", "d", "f", "g"]
+    assert len(words(spoken("[" + "h" * 200 + "]"))) == 1  # too long for a note
+
+
+@pytest.mark.parametrize("unit", ["[", "](", "[a](", "**", "**a", "** ", "&", "&#", "\\[", "(", "[](", "http://"])
+def test_no_text_takes_more_than_linear_time(unit):
+    def seconds(characters):
+        started = time.process_time()
+        read(unit * (characters // len(unit)))
+        return time.process_time() - started
+
+    assert seconds(200_000) < 10 * max(seconds(50_000), 0.02)
