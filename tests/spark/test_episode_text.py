@@ -65,14 +65,14 @@ def test_every_transcript_is_one_row(found):
 
 def test_english_has_every_signal(found):
     row = found["aa"]
-    assert (row.language, row.word_count, row.speakers_count, row.questions_ratio) == ("en", 19, 2, 1 / 3)
-    assert (row.largest_speaker_share, row.words_per_turn, row.links_count) == (16 / 19, 19 / 2, 0)
+    assert (row.language, row.word_count, row.speakers_count, row.questions_ratio) == ("en", 18, 2, 1 / 3)
+    assert (row.largest_speaker_share, row.words_per_turn, row.links_count) == (15 / 18, 18 / 2, 0)
     assert None not in [row[column] for column in EPISODE_TEXT_V1.values]
 
 
 def test_german_is_told_as_german_and_has_no_readability(found):
     row = found["dd"]
-    assert (row.language, row.word_count, row.speakers_count) == ("de", 18, 2)
+    assert (row.language, row.word_count, row.speakers_count) == ("de", 17, 2)
     assert [row[c] for c in ("readability", "reading_level", "sponsor_share", "explicit_ratio")] == [None] * 4
 
 

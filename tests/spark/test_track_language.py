@@ -12,12 +12,12 @@ pytestmark = pytest.mark.spark
 
 # (content_id, title, artist line) -> language, language of the artist line.
 GOLDEN = {
-    ("a", "Don't Stop Believin' (2022 Remaster)", "Journey"): ("en", "und"),
+    ("a", "Don't Stop Believin' (2022 Remaster)", "Journey"): ("en", "en"),
     ("b", "Non, je ne regrette rien", "Édith Piaf"): ("fr", "und"),
     ("c", "Группа крови", "Кино"): ("ru", "und"),
     ("d", "강남스타일", "PSY"): ("ko", "und"),
     ("e", "夜空", "きのこ帝国"): ("ja", "ja"),
-    ("f", "1979 - Remastered 2012", "The Smashing Pumpkins"): ("und", "und"),
+    ("f", "1979 - Remastered 2012", "The Smashing Pumpkins"): ("und", "en"),
     ("g", None, None): ("und", "und"),
     ("h", "", ""): ("und", "und"),
 }
