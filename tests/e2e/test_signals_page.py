@@ -23,6 +23,7 @@ from content_signals.day import days_until_yesterday
 from content_signals.local import services
 from content_signals.local.airflow import airflow_url
 from content_signals.local.airflow_api import AirflowApi
+from content_signals.orchestration.builds import build_of
 from content_signals.orchestration.partition import job_run_id
 from content_signals.settings import Settings
 from tests.settings import with_ports
@@ -64,7 +65,7 @@ def settings() -> Iterator[Settings]:
 def api(settings: Settings) -> Iterator[AirflowApi]:
     with services.running(settings, valkey=False, features=False):
         api = AirflowApi(airflow_url(settings))
-        api.wait_dags(["ingest_sources", *(f"build_{table.table}" for table in catalog().tables)])
+        api.wait_dags(["ingest_sources", *{build_of(table).dag_id for table in catalog().tables}])
         yield api
 
 
