@@ -5,10 +5,10 @@ delta-rs is the only committer of these tables; nothing here needs Spark.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from time import sleep
 from typing import TypeVar
 
 from deltalake import DeltaTable, Schema
@@ -53,7 +53,7 @@ def commit(about: str, attempt: Callable[[], Result | None]) -> Result:
         except (CommitFailedError, DeltaError) as error:
             refused = error
             if number + 1 < _TRIES:
-                time.sleep(0.05 * 2**number)
+                sleep(0.05 * 2**number)
             continue
         if result is not None:
             return result

@@ -286,7 +286,7 @@ def test_what_a_commit_adds_and_removes_is_of_its_day(table):
 
 def test_rivals_that_win_every_commit_leave_it_for_later(table, monkeypatch):
     waits: list[float] = []
-    monkeypatch.setattr("content_signals.lake.commit.time.sleep", waits.append)
+    monkeypatch.setattr("content_signals.lake.commit.sleep", waits.append)  # its own name: py4j's threads sleep too
     promoted(table, MONDAY, {"key": ["old"], "plays": [0]})
     stage = stage_of(table, MONDAY, {"key": ["new"], "plays": [1]})
     days = iter(date(2020, 4, n) for n in range(1, 30))
