@@ -42,6 +42,7 @@ SCRIPTS = {
     "THAANA": "dv",
 }  # fmt: skip
 _HAN = ("CJK", "IDEOGRAPHIC")
+SYMBOLS_A_LETTER = 2  # with more the letters are there for their looks
 HAN_IS_CHINESE = 5  # characters: of so many a Japanese text shows kana
 # Letters of Kazakh that Ukrainian has not. For some Ukrainian sentences lingua's rules leave Kazakh alone.
 _KAZAKH = frozenset("әғқңөұүһӘҒҚҢӨҰҮҺ")
@@ -139,17 +140,17 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def _by_letters(text: str) -> Guess | None:
-    """What the letters alone tell: no language where most signs are none, and one that has its script for itself."""
-    if text.isascii():
-        letters, scripts = sum(map(str.isalpha, text)), []
-    else:
-        signs = [c for c in text if unicodedata.category(c)[0] in "LM"]
-        letters = len(signs)
-        scripts = [unicodedata.name(c, "").partition(" ")[0].partition("-")[0] for c in signs if c.isalpha()]
-    if 2 * letters < len("".join(text.split())) or not letters:
+    """What the letters alone tell: nothing where there are none, or few among symbols; a language by its own script."""
+    letters = [c for c in text if c.isalpha()]
+    if not letters:
         return Guess(UNKNOWN, 0.0)
-    if scripts and all(script in _HAN for script in scripts):
-        return _of_han("".join(c for c in text if c.isalpha()))
+    if text.isascii():
+        return None
+    if sum(unicodedata.category(c)[0] == "S" for c in text) > SYMBOLS_A_LETTER * len(letters):
+        return Guess(UNKNOWN, 0.0)
+    scripts = [unicodedata.name(c, "").partition(" ")[0] for c in letters]
+    if all(script in _HAN for script in scripts):
+        return _of_han("".join(letters))
     alone = [script for script in scripts if script in SCRIPTS]
     if 2 * len(alone) > len(scripts):
         return Guess(SCRIPTS[max(set(alone), key=alone.count)], 1.0)

@@ -83,7 +83,7 @@ def measure(episode: Episode, language: str | None) -> Measures:
         questions_ratio=sum(sentence.is_question for sentence in every) / len(every),
         words_per_turn=named / turns_count if turns_count else None,
         readability=ease,
-        sponsor_share=sum(_words_in_ads(episode)) / len(said) if is_english else None,
+        sponsor_share=_ad_words(episode) / len(said) if is_english else None,
         explicit_ratio=sum(map(is_explicit, said)) / len(said) if is_english else None,
         links_count=episode.transcript.links,
         distinct_word_ratio=_distinct_ratio(said),
@@ -103,13 +103,9 @@ def ads_of(episode: Episode) -> list[list[bool]]:
     return [[next(flags) for _ in found] for found in episode.sentences]
 
 
-def _words_in_ads(episode: Episode) -> list[int]:
-    return [
-        len(sentence.words)
-        for found, flags in zip(episode.sentences, ads_of(episode), strict=True)
-        for sentence, flag in zip(found, flags, strict=True)
-        if flag
-    ]
+def _ad_words(episode: Episode) -> int:
+    judged = zip(episode.sentences, ads_of(episode), strict=True)
+    return sum(len(one.words) * flag for found, flags in judged for one, flag in zip(found, flags, strict=True))
 
 
 def _spoken_by(episode: Episode) -> tuple[Counter[str], int]:

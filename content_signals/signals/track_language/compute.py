@@ -31,15 +31,14 @@ NAMES_CUT = 0.9  # an artist line is names, and their spelling is all it has
 _HAN_ALONE = re.compile(r"[\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _KANA = re.compile(r"[\u3041-\u30fa\u30fc-\u30ff]+")
 
-_COLUMNS: dict[str, pa.DataType] = {
+_MADE = pa.schema({
     CONTENT_ID: pa.string(),
     "language": pa.string(),
     "language_confidence": pa.float64(),
     "artists_language": pa.string(),
     "artists_language_confidence": pa.float64(),
     REASON: pa.string(),
-}
-_MADE = pa.schema(_COLUMNS)
+})  # fmt: skip
 _MADE_IN_SPARK = (
     f"{CONTENT_ID} string, language string, language_confidence double, artists_language string, "
     f"artists_language_confidence double, {REASON} string"
