@@ -5,8 +5,8 @@
 Real transcripts, chosen by the hash of their ids. One core: seconds are CPU seconds of this process; loading the models
 is not counted.
 
-Ad reads are compared with `labels/sponsor_passages.csv`: 363 paragraphs, each read by a person, with
-where the ad read in it begins and ends. They were drawn at random from strata, in those episodes alone that no rule was
+Ad reads are compared with `labels/sponsor_passages.csv`: 363 paragraphs, each read, with where the
+ad read in it begins and ends. They were drawn at random from strata, in those episodes alone that no rule was
 made on: every paragraph that the first rules found (`flagged`), and of the others paragraphs with a phrase of sponsors
 or offers, far wider than the rules (`strong`); with the name of somebody who sponsors these shows (`named`); the first,
 the last and those at a break (`position`); with any word of thanks, links or prices (`wide`); the rest. A paragraph of

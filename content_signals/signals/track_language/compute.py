@@ -31,14 +31,15 @@ NAMES_CUT = 0.9  # an artist line is names, and their spelling is all it has
 _HAN_ALONE = re.compile(r"[\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _KANA = re.compile(r"[\u3041-\u30fa\u30fc-\u30ff]+")
 
-_MADE = pa.schema({
+_COLUMNS: dict[str, pa.DataType] = {
     CONTENT_ID: pa.string(),
     "language": pa.string(),
     "language_confidence": pa.float64(),
     "artists_language": pa.string(),
     "artists_language_confidence": pa.float64(),
     REASON: pa.string(),
-})  # fmt: skip
+}
+_MADE = pa.schema(_COLUMNS)
 _MADE_IN_SPARK = (
     f"{CONTENT_ID} string, language string, language_confidence double, artists_language string, "
     f"artists_language_confidence double, {REASON} string"
