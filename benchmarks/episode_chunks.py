@@ -136,7 +136,7 @@ def main() -> None:
     ]  # fmt: skip
     measured = {
         "command": COMMAND,
-        "machine": machine(),
+        "machine": "{processor}, {cores} cores, Python {python}".format(**machine()),
         "model": MODEL_ID,
         "quality": quality,
         "cost": {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from content_signals.errors import UsageError
@@ -23,7 +23,7 @@ from content_signals.errors import UsageError
 PROJECT = Path(__file__).resolve().parent.parent
 DEFAULT_FILE = PROJECT / "conf" / "local.toml"
 PREFIX = "CONTENT_SIGNALS_"
-_PATHS = ("landing", "lake", "var")
+_PATHS = ("landing", "lake", "var", "vectors")
 _PATH_URLS = ("online_store", "registry")
 _ROOTED = ("file", "hdfs", "viewfs")  # schemes whose URLs need name no host or bucket: hdfs:///lake
 
@@ -36,6 +36,8 @@ class Settings(BaseSettings):
         lake: folder or object-store URL of the lake.
         online_store: `redis://`, `rediss://` (TLS) or `unix://` URL of a Redis or Valkey.
         registry: SQLAlchemy URL of Feast's registry.
+        vectors: where the index of chunks is: folder of Milvus Lite, or http(s):// URL of a Milvus server, with
+            user:password or a token before its host if it asks for them; default: `vectors` in `var`.
         alert_urls: where alerts go (Apprise-style or webhook URLs), as a list, or as text: separated by commas, or
             JSON. Never printed.
         var: local folder of the embedded services' state.
@@ -57,6 +59,7 @@ class Settings(BaseSettings):
     registry: SecretStr
     alert_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     var: str = str(PROJECT / "var")
+    vectors: SecretStr = SecretStr("")
     airflow_port: int = Field(default=8080, ge=1, le=65535)
     ui_url: str = ""
     features_port: int = Field(default=6566, ge=1, le=65535)
@@ -83,6 +86,16 @@ class Settings(BaseSettings):
         if "://" not in url:
             raise ValueError("registry is an SQLAlchemy URL: sqlite:////folder/registry.db, postgresql+psycopg://…")
         return SecretStr(url)
+
+    @field_validator("vectors")
+    @classmethod
+    def _vectors(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        where = value.get_secret_value().strip()
+        if "://" not in where:
+            return SecretStr(absolute(where or f"{info.data.get('var', '')}/vectors", Path.cwd()))
+        if not where.startswith(("http://", "https://")) or not urlsplit(where).hostname:
+            raise ValueError("vectors is a folder, or the http:// or https:// URL of a Milvus server")
+        return SecretStr(where)
 
     @field_validator("alert_urls", mode="before")
     @classmethod
@@ -134,6 +147,7 @@ class Settings(BaseSettings):
             "REGISTRY": self.registry.get_secret_value(),
             "ALERT_URLS": json.dumps([url.get_secret_value() for url in self.alert_urls]),
             "VAR": self.var,
+            "VECTORS": self.vectors.get_secret_value(),
             "AIRFLOW_PORT": str(self.airflow_port),
             "UI_URL": self.ui_url,
             "FEATURES_PORT": str(self.features_port),

@@ -22,6 +22,7 @@ TYPES = {
     "int32": "integer",
     "int64": "long",
     "double": "double",
+    "float": "float",
     "date32[day]": "date",
     "timestamp[us, tz=UTC]": "timestamp",
 }
@@ -73,8 +74,14 @@ def _write(table: LakeTable, path: str, rows: pa.Table) -> StagedFile | None:
     return StagedFile(path, file.stat().st_size)
 
 
+def _delta_type(kind: pa.DataType) -> Any:
+    if pa.types.is_list(kind):
+        return {"type": "array", "elementType": _delta_type(kind.value_type), "containsNull": True}
+    return TYPES[str(kind)]
+
+
 def _schema_json(rows: pa.Table) -> str:
-    fields = [(f.name, TYPES[str(f.type)]) for f in rows.schema] + [("ds", "date")]
+    fields: list[tuple[str, Any]] = [(f.name, _delta_type(f.type)) for f in rows.schema] + [("ds", "date")]
     described = [{"name": name, "type": kind, "nullable": True, "metadata": {}} for name, kind in fields]
     return json.dumps({"type": "struct", "fields": described})
 

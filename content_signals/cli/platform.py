@@ -29,9 +29,11 @@ def env(settings: SettingsFile = None) -> None:
     import shlex
 
     from content_signals.features.store import feast_environment
+    from content_signals.retrieval.documents import search_environment
     from content_signals.settings import load_settings
 
-    for name, value in feast_environment(load_settings(settings)).items():
+    found = load_settings(settings)
+    for name, value in (feast_environment(found) | search_environment(found)).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 

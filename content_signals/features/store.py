@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,21 +36,30 @@ def feast_environment(settings: Settings) -> dict[str, str]:
 
 def feature_store(settings: Settings) -> FeatureStore:
     """A plain `feast.FeatureStore` of `feature_repo/`."""
+    return store_of(settings, REPO, {})
+
+
+def store_of(settings: Settings, repo: Path, more: Mapping[str, str]) -> FeatureStore:
+    """A plain `feast.FeatureStore` of a folder with a `feature_store.yaml`, which takes places from the environment.
+
+    Args:
+        more: what it takes besides the settings.
+    """
     _make_registry_folder(settings.registry.get_secret_value())
     from feast import FeatureStore
 
     from content_signals.features.quiet import quiet_feast
 
     quiet_feast()
-    with settings_in_environment(settings):
-        return FeatureStore(repo_path=str(REPO))
+    with settings_in_environment(settings, more):
+        return FeatureStore(repo_path=str(repo))
 
 
 @contextmanager
-def settings_in_environment(settings: Settings) -> Iterator[None]:
+def settings_in_environment(settings: Settings, more: Mapping[str, str] | None = None) -> Iterator[None]:
     """These settings as this process's environment, for what reads them there, and gone again after the block."""
     before = dict(os.environ)
-    os.environ.update(feast_environment(settings))
+    os.environ.update(feast_environment(settings) | dict(more or {}))
     try:
         yield
     finally:

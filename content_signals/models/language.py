@@ -30,11 +30,11 @@ EVEN: Mapping[str, float] = {}
 LONGEST = 119  # characters of a piece
 PIECES = 8  # of one text; they are spread over it
 FLOOR = 1e-6  # what no piece's confidence is below: no piece alone rules a language out
-SHORT, SHARPNESS_OF_SHORT, SHARPNESS = 10, 1.5, 2.0
+SHORT, SHARPNESS_OF_SHORT, SHARPNESS = 10, 1.5, 1.75
 
 # A text is called a language from this confidence on. What one word says is often a name; what many words leave open
 # is which of two sisters, such as Bosnian and Croatian, and the better guess is of use.
-CUT_OF_ONE_WORD, CUT, CUT_OF_MANY_LETTERS, MANY_LETTERS = 0.8, 0.6, 0.3, 40
+CUT_OF_ONE_WORD, CUT, CUT_OF_MANY_LETTERS, MANY_LETTERS = 0.8, 0.6, 0.5, 40
 
 # Scripts with one language of weight, none of them known to lingua: first word of their letters' names in Unicode.
 SCRIPTS = {

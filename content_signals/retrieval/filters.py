@@ -1,0 +1,108 @@
+"""Conditions on the signals of episodes: `language=en`, `explicit_ratio<0.01`, `topic=gotime,jsparty`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from content_signals.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from feast.filter_models import ComparisonFilter, CompoundFilter
+
+_CONDITION = re.compile(r"\s*(\w+)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*", re.DOTALL)
+_BY_SIGN = {
+    "=": ("eq", pc.equal), "!=": ("ne", pc.not_equal), "<": ("lt", pc.less), "<=": ("lte", pc.less_equal),
+    ">": ("gt", pc.greater), ">=": ("gte", pc.greater_equal),
+}  # fmt: skip
+_TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a signal has to be. Several values: one of them, or none of them."""
+
+    signal: str
+    sign: str
+    values: tuple[Any, ...]
+
+
+def conditions(texts: Sequence[str], signals: pa.Schema) -> list[Condition]:
+    """Conditions of their texts.
+
+    Args:
+        signals: those of the index, with their types.
+
+    Raises:
+        UsageError: one is no condition, names no signal of the index, or a value of another type.
+    """
+    return [_condition(text, signals) for text in texts]
+
+
+def _condition(text: str, signals: pa.Schema) -> Condition:
+    read = _CONDITION.fullmatch(text)
+    if not read:
+        raise UsageError(f"{text!r} is no condition", next_step="NAME=VALUE, with = != < <= > or >=; VALUE,VALUE: any")
+    name, sign, told = read.groups()
+    if name not in signals.names:
+        raise UnknownName("signal of the index", name, signals.names)
+    kind = signals.field(name).type
+    if sign not in ("=", "!=") and not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        raise UsageError(f"{text!r}: {name} is no number, and has no order", next_step=f"{name}=… or {name}!=…")
+    parts = told.split(",") if sign in ("=", "!=") else [told]
+    return Condition(name, sign, tuple(_value(text, part.strip(), kind) for part in parts))
+
+
+def _value(text: str, part: str, kind: pa.DataType) -> Any:
+    try:
+        if pa.types.is_boolean(kind):
+            return {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}[part.lower()]
+        if pa.types.is_integer(kind):
+            return int(part)
+        if pa.types.is_floating(kind):
+            return float(part)
+    except (KeyError, ValueError):
+        raise UsageError(f"{text!r}: {part!r} is not of type {kind}", next_step="mend the condition") from None
+    return part
+
+
+def allowed(rows: pa.Table, wanted: Sequence[Condition]) -> NDArray[np.bool_]:
+    """Which rows meet all conditions [rows]. A null meets none, `!=` included: nothing is known of it."""
+    masks = [_meets(rows.column(one.signal), one) for one in wanted]
+    return reduce(np.logical_and, masks, np.ones(rows.num_rows, np.bool_))
+
+
+def _meets(column: Any, wanted: Condition) -> NDArray[np.bool_]:
+    if wanted.sign in ("=", "!="):
+        among = pc.is_in(column, value_set=pa.array(wanted.values, column.type))
+        met: Any = among if wanted.sign == "=" else pc.and_(pc.invert(among), column.is_valid())
+    else:
+        met = _BY_SIGN[wanted.sign][1](column, pa.scalar(wanted.values[0], column.type))
+    flags: NDArray[np.bool_] = pc.fill_null(met, False).to_numpy()
+    return flags
+
+
+def as_feast(wanted: Sequence[Condition]) -> ComparisonFilter | CompoundFilter | None:
+    """The same for Feast's document store. A null reads as zero, false or nothing there: too many may pass."""
+    from feast.filter_models import CompoundFilter
+
+    parts = [_as_feast(one) for one in wanted]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return CompoundFilter(type="and", filters=parts)
+
+
+def _as_feast(one: Condition) -> ComparisonFilter:
+    from feast.filter_models import ComparisonFilter
+
+    if len(one.values) > 1:
+        return ComparisonFilter(type="in" if one.sign == "=" else "nin", key=one.signal, value=list(one.values))
+    return ComparisonFilter(type=_BY_SIGN[one.sign][0], key=one.signal, value=one.values[0])

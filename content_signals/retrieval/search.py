@@ -1,0 +1,283 @@
+"""Answers: the chunks that say what is asked for, by words and by meaning, among those that are allowed."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pyarrow import fs
+
+from content_signals.errors import NotLanded, Temporary, UsageError
+from content_signals.lake.files import filesystem
+from content_signals.lake.layout import Lake
+from content_signals.lake.takedowns import taken_down
+from content_signals.retrieval.documents import KEY, Documents
+from content_signals.retrieval.filters import Condition, allowed, as_feast, conditions
+from content_signals.retrieval.fusion import Places, Plan, best_first, joined, ranked
+from content_signals.retrieval.lexical import Words
+from content_signals.retrieval.version import Version, check_model, folder_of, read_version
+from content_signals.signals.entities import CHUNK, EPISODE
+
+DEADLINE = 5.0  # seconds
+MOST = 1_000
+LONGEST_QUERY = 10_000  # characters
+TAKEDOWNS_AGE = 5.0  # seconds: how long something that was taken down may still be found
+_WORDS, _MEANING = "words", "meaning"
+
+Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A chunk that was found.
+
+    Attributes:
+        start_char, end_char: where in the transcript it stands, in code points.
+        score: by which hits are ordered: the weighed sum of reciprocal ranks.
+        words_score: BM25, 0 where it has no word of the query; null when words have not answered in time.
+        meaning_score: cosine of its vector and the query's; null when meaning has not answered in time.
+    """
+
+    episode_id: str
+    chunk_id: str
+    start_char: int
+    end_char: int
+    text: str
+    score: float
+    words_score: float | None
+    meaning_score: float | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found.
+
+    Attributes:
+        missing: which ranking has not answered within the deadline: `words` or `meaning`.
+        version: of the index.
+        seconds: how long it took.
+    """
+
+    hits: tuple[Hit, ...]
+    missing: tuple[str, ...]
+    version: str
+    seconds: float
+
+
+class Loaded:
+    """The files of a version in memory: texts and episodes; words as they are needed."""
+
+    def __init__(self, lake: Lake, version: Version) -> None:
+        self.version = version
+        folder = self._folder(folder_of(lake, version.name))
+        self.chunks = pq.read_table(folder / "chunks.parquet", memory_map=True)
+        self.episodes = pq.read_table(folder / "episodes.parquet")
+        self.words = Words.read(folder / "words", self.chunks.num_rows)
+        found = pc.index_in(self.chunks.column("episode_id"), value_set=self.episodes.column("episode_id"))
+        self.episode_places: NDArray[np.intp] = found.to_numpy().astype(np.intp)
+
+    def _folder(self, path: str) -> Path:
+        """The files on this machine: where they are, or a copy that goes with this process."""
+        if "://" not in path:
+            return Path(path)
+        files, inner = filesystem(path)
+        self._copy = tempfile.TemporaryDirectory()
+        fs.copy_files(inner, self._copy.name, source_filesystem=files, destination_filesystem=fs.LocalFileSystem())
+        return Path(self._copy.name)
+
+    @property
+    def signals(self) -> pa.Schema:
+        """What conditions can be about."""
+        return pa.schema([one for one in self.episodes.schema if one.name != "episode_id"])
+
+    def hidden(self, wanted: Sequence[Condition], gone_episodes: set[str], gone_chunks: set[str]) -> NDArray[np.bool_]:
+        """Which chunks are not to be found."""
+        living = allowed(self.episodes, wanted)
+        if gone_episodes:
+            living &= ~pc.is_in(
+                self.episodes.column("episode_id"), value_set=pa.array(sorted(gone_episodes), pa.string())
+            ).to_numpy()
+        hidden: NDArray[np.bool_] = ~living[self.episode_places]
+        if gone_chunks:
+            hidden |= pc.is_in(self.chunks.column(KEY), value_set=pa.array(sorted(gone_chunks), pa.string())).to_numpy()
+        return hidden
+
+
+@dataclass
+class _Gone:
+    """What is taken down, as it was read last."""
+
+    at: float = -1e9
+    episodes: set[str] = field(default_factory=set)
+    chunks: set[str] = field(default_factory=set)
+
+
+class Searcher:
+    """Searches the live version of the index, and follows it when it is flipped. Of one process; threads may share it.
+
+    Args:
+        embed: makes vectors of texts, those of `model`.
+
+    Raises:
+        NotLanded: no version is live.
+    """
+
+    def __init__(self, documents: Documents, lake: Lake, embed: Embed, model: str, plan: Plan | None = None) -> None:
+        self._documents, self._lake, self._embed, self._model = documents, lake, embed, model
+        self._plan = plan or Plan()
+        self._pool = ThreadPoolExecutor(4, "search")
+        self._gone = _Gone()
+        self._loaded = self._live(None)
+
+    def __enter__(self) -> Searcher:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let other processes open the index."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._documents.close()
+
+    @property
+    def signals(self) -> pa.Schema:
+        """What conditions can be about."""
+        return self._loaded.signals
+
+    def search(self, query: str, k: int = 10, where: Sequence[str] = (), deadline: float = DEADLINE) -> Answer:
+        """The chunks that answer a query best, the best first.
+
+        Args:
+            query: in words; English is what the model reads.
+            k: how many at most.
+            where: conditions on the signals of episodes; all have to be met.
+            deadline: seconds. What has answered by then is told, and what has not is named.
+
+        Raises:
+            UsageError: an empty or far too long query, a condition that is none, another model than the index's.
+            Temporary: nothing has answered by the deadline, or the document store does not answer.
+        """
+        started = time.monotonic()
+        _check(query, k, deadline)
+        loaded = self._loaded = self._live(self._loaded)
+        check_model(self._model, loaded.version.model)
+        wanted = conditions(where, loaded.signals)
+        gone = self._taken_down()
+        hidden = loaded.hidden(wanted, gone.episodes, gone.chunks)
+        asked: dict[str, Future[Any]] = {
+            _WORDS: self._pool.submit(self._by_words, loaded, query),
+            _MEANING: self._pool.submit(self._by_meaning, loaded, query, wanted, hidden),
+        }
+        wait(asked.values(), timeout=max(deadline - (time.monotonic() - started), 0))
+        missing = tuple(name for name, future in asked.items() if not future.done())
+        if len(missing) == len(asked):
+            raise Temporary(f"no answer within {deadline} s", next_step="again, with a longer deadline")
+        hits = self._hits(loaded, asked, hidden, k)
+        return Answer(hits, missing, loaded.version.name, time.monotonic() - started)
+
+    def _hits(
+        self, loaded: Loaded, asked: dict[str, Future[Any]], hidden: NDArray[np.bool_], k: int
+    ) -> tuple[Hit, ...]:
+        total = loaded.chunks.num_rows
+        none: Places = np.empty(0, np.intp)
+        words = asked[_WORDS].result() if asked[_WORDS].done() else None
+        vector, places, cosines = asked[_MEANING].result() if asked[_MEANING].done() else (None, none, np.empty(0))
+        by_words = none if words is None else ranked(words, self._plan.candidates, hidden)
+        fused = joined([by_words, places], self._plan, total)
+        found = best_first(fused, k)
+        found = found[fused[found] > 0]
+        meant = dict(zip(places.tolist(), cosines.tolist(), strict=True))
+        rows = loaded.chunks.take(found).to_pylist()
+        if vector is not None:
+            meant |= self._cosines(
+                loaded, vector, [(p, r[KEY]) for p, r in zip(found.tolist(), rows, strict=True) if p not in meant]
+            )
+        return tuple(
+            Hit(
+                episode_id=row["episode_id"],
+                chunk_id=row[KEY],
+                start_char=row["start_char"],
+                end_char=row["end_char"],
+                text=row["text"],
+                score=float(fused[place]),
+                words_score=None if words is None else float(words[place]),
+                meaning_score=None if vector is None else meant[place],
+            )
+            for place, row in zip(found.tolist(), rows, strict=True)
+        )
+
+    def _by_words(self, loaded: Loaded, query: str) -> NDArray[np.float64]:
+        return loaded.words.scores(query)
+
+    def _by_meaning(
+        self, loaded: Loaded, query: str, wanted: Sequence[Condition], hidden: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], Places, NDArray[np.float64]]:
+        """The query's vector; the nearest chunks that are not hidden, and their cosines.
+
+        The store lets through what was taken down since, and what a condition knows nothing of; more are asked then.
+        """
+        (vector,) = self._embed([query])
+        most = self._plan.candidates
+        while True:
+            places, cosines = self._documents.nearest(loaded.version.name, vector, most, as_feast(wanted))
+            seen = ~hidden[places] & (cosines > 0)
+            if seen.sum() >= self._plan.candidates or len(places) < most or (cosines <= 0).any():
+                return vector, places[seen][: self._plan.candidates], cosines[seen][: self._plan.candidates]
+            most *= 4
+
+    def _cosines(
+        self, loaded: Loaded, vector: NDArray[np.float32], asked: Sequence[tuple[int, str]]
+    ) -> dict[int, float]:
+        """Place -> cosine, of chunks that words alone have found."""
+        if not asked:
+            return {}
+        vectors = self._documents.vectors(loaded.version.name, [key for _, key in asked])
+        return dict(zip([place for place, _ in asked], (vectors @ vector).tolist(), strict=True))
+
+    def _taken_down(self) -> _Gone:
+        if time.monotonic() - self._gone.at > TAKEDOWNS_AGE:
+            lists = (set(taken_down(self._lake, entity.name)) for entity in (EPISODE, CHUNK))
+            self._gone = _Gone(time.monotonic(), *lists)
+        return self._gone
+
+    def _live(self, loaded: Loaded | None) -> Loaded:
+        """The live version: the one that is loaded, or another one since a flip."""
+        name, _ = self._documents.live()
+        if name is None:
+            raise NotLanded("there is no index of chunks yet", next_step="build_search_index.py --day D")
+        if loaded and loaded.version.name == name:
+            return loaded
+        version = read_version(self._lake, name)
+        if version is None:
+            raise NotLanded(
+                f"the files of {name}, the live version of the index, are not in the lake",
+                next_step="content-signals index rollback, or build_search_index.py --day D",
+            )
+        return Loaded(self._lake, version)
+
+
+def _check(query: str, k: int, deadline: float) -> None:
+    if not query.strip():
+        raise UsageError("an empty query finds nothing", next_step="say what to look for")
+    if len(query) > LONGEST_QUERY:
+        raise UsageError(
+            f"a query of {len(query)} characters; at most {LONGEST_QUERY} are read", next_step="shorten it"
+        )
+    if not 1 <= k <= MOST:
+        raise UsageError(f"k is {k}; from 1 to {MOST} chunks can be asked for", next_step="--k 10")
+    if deadline <= 0:
+        raise UsageError(f"a deadline of {deadline} s has passed already", next_step="--deadline 5")
