@@ -2,6 +2,8 @@
 
     .venv/jobs/bin/python -m benchmarks.episode_topics --transcripts transcripts.parquet --cache FOLDER --write
 
+Without --names the last two comparisons are left out.
+
 Every episode is judged once, by a classifier that was fitted and calibrated on others (five folds; an episode is in one
 of them with all of its chunks). The label is the show, a weak one. Beside the classifier: the majority class, and words
 (tf-idf and logistic regression, calibrated in the same way). Then the same with the speakers' labels left in, and with
@@ -132,18 +134,26 @@ class Corpus:
         return list(splits(self.labels, self.groups))
 
 
-def compared(corpus: Corpus) -> dict[str, Scores]:
-    """Who is compared, by name."""
+def compared(corpus: Corpus, names: bool) -> dict[str, Scores]:
+    """Who is compared, by name.
+
+    Args:
+        names: also vectors of texts with labels left in and with names left out, which have to be made.
+    """
     nameless = without(speakers(corpus.episodes) | SHOW_NAMES)
-    return {
+    found = {
         "majority class": judged(corpus.labels, corpus.folds, of_the_majority(corpus.labels)),
         "words (tf-idf, logistic regression)": corpus.by_words(spoken),
         "words, labels of speakers left in": corpus.by_words(with_labels),
         "words, names of speakers and shows left out": corpus.by_words(nameless),
         "vectors": corpus.by_vectors(),
-        "vectors, labels of speakers left in": corpus.by_vectors(with_labels, "with labels"),
-        "vectors, names of speakers and shows left out": corpus.by_vectors(nameless, "nameless"),
     }
+    if names:
+        found |= {
+            "vectors, labels of speakers left in": corpus.by_vectors(with_labels, "with labels"),
+            "vectors, names of speakers and shows left out": corpus.by_vectors(nameless, "nameless"),
+        }
+    return found
 
 
 def episodes_per_second(episodes: Sequence[Episode], vectors: Vectors) -> float:
@@ -181,10 +191,11 @@ def main() -> None:
     parser.add_argument("--transcripts", type=Path, required=True, help="Parquet: show, episode_id, transcript")
     parser.add_argument("--cache", type=Path, required=True, help="folder in which chunk vectors are kept")
     parser.add_argument("--every", type=int, default=16, help="each so-manieth chunk of an episode is embedded")
+    parser.add_argument("--names", action="store_true", help="also how much of the vectors is names; takes long")
     parser.add_argument("--write", action="store_true", help="write measured.json")
     given = parser.parse_args()
     corpus = Corpus(read_episodes(given.transcripts, LEAST_EPISODES), given.cache, given.every)
-    found = compared(corpus)
+    found = compared(corpus, given.names)
     on = f"{len(corpus.episodes)} episodes of {len(set(corpus.labels))} shows, five folds"
     quality = [{"what": name, "value": in_words(score), "on": on} for name, score in found.items()]
     quality += [
