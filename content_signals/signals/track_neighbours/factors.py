@@ -13,10 +13,9 @@ playlist's length. Nothing reaches the driver but sums of columns by columns num
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from math import ceil, log2
 from typing import Any
 
@@ -93,7 +92,7 @@ def vectors_of_tracks(members: DataFrame, sizes: Mapping[date, Size]) -> DataFra
     for _ in range(PASSES):
         joined = members.join(vectors, on=["ds", "playlist"], how="inner")
         shares = _by_part(joined, parts).applyInArrow(
-            partial(_multiplied, turns), "ds date, playlist string, part int, vector array<double>"
+            of_group(_multiplied, turns), "ds date, playlist string, part int, vector array<double>"
         )
         shares = shares.withColumn("part_of_tracks", F.col("part")).withColumn("part", in_parts("playlist", groups))
         # Kept here: the next pass and the sums start from it. A worker that is lost with it fails the job.
@@ -104,9 +103,10 @@ def vectors_of_tracks(members: DataFrame, sizes: Mapping[date, Size]) -> DataFra
     turns = {day: aligned(own, against) for day, (own, against) in sums_of.items()}
     grids = {day: Grid.of(size.strongest) for day, size in sizes.items()}
     joined = members.join(vectors, on=["ds", "playlist"], how="inner")
-    return _by_part(joined, parts).applyInArrow(
-        partial(_placed, turns, grids), "ds date, track_id string, steps array<int>, playlists int"
+    placed: DataFrame = _by_part(joined, parts).applyInArrow(
+        of_group(_placed, turns, grids), "ds date, track_id string, steps array<int>, playlists int"
     )
+    return placed
 
 
 def in_parts(name: str, parts: Mapping[date, int]) -> Column:
@@ -118,6 +118,15 @@ def in_parts(name: str, parts: Mapping[date, int]) -> Column:
 def _by_part(frame: DataFrame, parts: Mapping[date, int]) -> Any:
     # The number is given, so that adaptive execution does not put work for all workers into one task.
     return frame.repartition(min(sum(parts.values()), 4096), "ds", "part").groupBy("ds", "part")
+
+
+def of_group(made: Callable[..., pa.Table], *given: Any) -> Callable[[Key, pa.Table], pa.Table]:
+    """`made` with its first arguments given, as `partial`, of which Spark 4.1 cannot read the types."""
+
+    def of_rows(key: Key, rows: pa.Table) -> pa.Table:
+        return made(*given, key, rows)
+
+    return of_rows
 
 
 def _words() -> Column:
@@ -153,11 +162,11 @@ def _multiplied(turns: Turns, key: Key, rows: pa.Table) -> pa.Table:
     shares = rows["share"].to_numpy()[:, None]
     tracks = times(sums(shares * _wide(rows["vector"]), starts), turns[key[0].as_py()])
     order = pc.sort_indices(rows, [("playlist", "ascending"), ("track_id", "ascending")]).to_numpy()
-    playlists = rows["playlist"].take(pa.array(order))
+    playlists = rows["playlist"].take(order)
     starts, _ = runs(playlists)
     added = sums((shares * tracks[number])[order], starts)
     return pa.table(
-        [_repeated(key[0], len(starts)), playlists.take(pa.array(starts)), _repeated(key[1], len(starts)),
+        [_repeated(key[0], len(starts)), playlists.take(starts), _repeated(key[1], len(starts)),
          _lists(added)],
         ["ds", "playlist", "part", "vector"],
     )  # fmt: skip
@@ -168,7 +177,7 @@ def _added(key: Key, rows: pa.Table) -> pa.Table:
     rows = rows.sort_by([("playlist", "ascending"), ("part_of_tracks", "ascending")])
     starts, _ = runs(rows["playlist"])
     return pa.table(
-        [_repeated(key[0], len(starts)), rows["playlist"].take(pa.array(starts)),
+        [_repeated(key[0], len(starts)), rows["playlist"].take(starts),
          _lists(sums(_wide(rows["vector"]), starts))],
         ["ds", "playlist", "vector"],
     )  # fmt: skip
@@ -193,7 +202,7 @@ def _placed(turns: Turns, grids: Mapping[date, Grid], key: Key, rows: pa.Table) 
     steps = np.rint(vectors / grids[day].step).astype(np.int32)
     counts = np.diff(np.append(starts, rows.num_rows)).astype(np.int32)
     return pa.table(
-        [_repeated(key[0], len(starts)), rows["track_id"].take(pa.array(starts)), _lists(steps),
+        [_repeated(key[0], len(starts)), rows["track_id"].take(starts), _lists(steps),
          pa.array(counts)],
         ["ds", "track_id", "steps", "playlists"],
     )  # fmt: skip
@@ -207,17 +216,17 @@ def runs(column: Any) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.flatnonzero(first), np.cumsum(first) - 1
 
 
-def _repeated(value: Any, count: int) -> pa.Array:
-    return pa.array([value.as_py()] * count, value.type)
+def _repeated(value: Any, count: int) -> Any:
+    return pa.repeat(value, count)
 
 
 def _wide(column: Any) -> Any:
     """A column of lists of one length as a matrix."""
-    values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    values: Any = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return values.flatten().to_numpy().reshape(len(values), -1)
 
 
-def _lists(matrix: NDArray[Any]) -> pa.ListArray:
+def _lists(matrix: NDArray[Any]) -> pa.Array[Any]:
     """The rows of a matrix as a column of lists."""
-    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel()))
+    offsets = np.arange(len(matrix) + 1) * matrix.shape[1]
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(matrix.ravel()))

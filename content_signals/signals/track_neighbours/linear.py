@@ -26,7 +26,7 @@ def signs(words: Whole, columns: int) -> Matrix:
         words: (rows, n), 64 bits each, n at least columns / 64.
     """
     bits = (words[:, :, None] >> np.arange(64)) & 1
-    return 2.0 * bits.reshape(len(words), -1)[:, :columns] - 1.0
+    return np.where(bits.reshape(len(words), -1)[:, :columns] == 1, 1.0, -1.0)
 
 
 def sums(rows: Matrix, starts: NDArray[np.intp]) -> Matrix:
@@ -36,12 +36,14 @@ def sums(rows: Matrix, starts: NDArray[np.intp]) -> Matrix:
 
 def times(rows: Matrix, small: Matrix) -> Matrix:
     """`rows @ small`, each row's sum in a fixed order."""
-    return np.einsum("ij,jk->ik", rows, small)
+    made: Matrix = np.einsum("ij,jk->ik", rows, small)
+    return made
 
 
 def gram(left: Matrix, right: Matrix) -> Matrix:
     """`left.T @ right`, summed over the rows in their order."""
-    return np.einsum("ij,ik->jk", left, right)
+    made: Matrix = np.einsum("ij,ik->jk", left, right)
+    return made
 
 
 def orthonormal(own: Matrix, columns: int | None = None) -> Matrix:

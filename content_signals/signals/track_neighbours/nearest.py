@@ -38,7 +38,7 @@ _MOST_CELLS = 16_384  # their centres travel to every worker: 16 MB
 
 _BITS = 13
 _DROPPED = 53 - _BITS  # a double has 53, the first of them implied
-_FOUND = pa.struct({"far": pa.float64(), "short": pa.float64(), "track_id": pa.string()})
+_FOUND = pa.struct([("far", pa.float64()), ("short", pa.float64()), ("track_id", pa.string())])
 _FOUND_IN_SPARK = "array<struct<far: double, short: double, track_id: string>>"
 
 
@@ -99,7 +99,9 @@ def _dealt(tracks: DataFrame, blocks: DataFrame, own: str, other: str) -> DataFr
     """Each track in its block, once for every block of the other side."""
     block = F.pmod(F.xxhash64(F.lit("block"), "track_id"), F.col(own)).cast("int").alias(own)
     every = F.explode(F.sequence(F.lit(0), F.col(other) - 1)).alias(other)
-    return tracks.join(blocks, on=["ds", "cell"], how="inner").select("ds", "cell", block, every, "track_id", "steps")
+    # Named anew: both sides are made of one frame, and cannot be told apart in a cogroup by the columns of that.
+    ds, cell, track, steps = (F.col(name).alias(name) for name in ("ds", "cell", "track_id", "steps"))
+    return tracks.join(blocks, on=["ds", "cell"], how="inner").select(ds, cell, block, every, track, steps)
 
 
 def _in_cells(tracks: DataFrame, plans: Mapping[date, Plan]) -> DataFrame:
@@ -186,18 +188,19 @@ def _meet(key: tuple[Any, ...], ask: pa.Table, answer: pa.Table) -> pa.Table:
     order = pc.sort_indices(answer["track_id"]).to_numpy()
     order = order[np.argsort(-lengths[order], kind="stable")]  # of equal lengths, the smaller id stays first
     answering, lengths = answering[order], lengths[order]
-    ids = answer["track_id"].combine_chunks().take(pa.array(order))
-    same = pc.fill_null(pc.index_in(ask["track_id"], value_set=ids), -1).to_numpy()
+    ids = answer["track_id"].combine_chunks().take(order)
+    index: Any = pc.index_in(ask["track_id"], value_set=ids)
+    same = index.fill_null(-1).to_numpy()
     places, scores = meet(asking, answering, same)
     good = scores > 0
     found = pa.StructArray.from_arrays(
-        [pa.array(-scores[good]), pa.array(-lengths[places[good]]), ids.take(pa.array(places[good]))],
+        [pa.array(-scores[good]), pa.array(-lengths[places[good]]), ids.take(places[good])],
         fields=list(_FOUND),
     )
-    offsets = np.append(0, np.cumsum(good.sum(axis=1))).astype(np.int32)
+    offsets = np.append(0, np.cumsum(good.sum(axis=1)))
     return pa.table(
         [pa.array([key[0].as_py()] * len(asking), pa.date32()), ask["track_id"],
-         pa.ListArray.from_arrays(pa.array(offsets), found)],
+         pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), found)],
         ["ds", "track_id", "found"],
     )  # fmt: skip
 
@@ -206,7 +209,8 @@ def _cells(
     centres: Mapping[date, Matrix], probes: Mapping[date, int], batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        for day in pc.unique(batch["ds"]).to_pylist():
+        days: list[Any] = batch["ds"].unique().to_pylist()
+        for day in days:
             rows = batch.filter(pc.equal(batch["ds"], pa.scalar(day, pa.date32())))
             for start in range(0, rows.num_rows, 1024):
                 yield _placed(rows.slice(start, 1024), centres.get(day), probes.get(day, 1))
@@ -217,10 +221,10 @@ def _placed(rows: pa.RecordBatch, centres: Matrix | None, probes: int) -> pa.Rec
         asked = np.zeros((rows.num_rows, 1), np.int32)
     else:
         asked = cells_of(_matrix(rows["steps"]), centres, probes)
-    offsets = np.arange(len(asked) + 1, dtype=np.int32) * asked.shape[1]
+    offsets = np.arange(len(asked) + 1) * asked.shape[1]
     return pa.RecordBatch.from_arrays(
         [rows["ds"], rows["track_id"], rows["steps"], pa.array(asked[:, 0]),
-         pa.ListArray.from_arrays(pa.array(offsets), pa.array(asked.ravel()))],
+         pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(asked.ravel(), pa.int32()))],
         ["ds", "track_id", "steps", "home", "probes"],
     )  # fmt: skip
 
@@ -234,6 +238,6 @@ def cells_of(vectors: Matrix, centres: Matrix, probes: int) -> NDArray[np.int32]
 
 
 def _matrix(column: Any) -> Matrix:
-    values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    values: Any = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     made: Matrix = values.flatten().to_numpy().reshape(len(values), -1).astype(np.float64)
     return made
