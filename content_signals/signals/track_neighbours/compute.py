@@ -97,7 +97,7 @@ def shares(members: DataFrame) -> DataFrame:
 
 def sizes_of(members: DataFrame) -> dict[date, Size]:
     """How much there is of each day; a day without memberships is not there."""
-    square = F.round(F.pow("share", F.lit(2)) * ONE).cast("bigint")
+    square = F.round(F.col("share") * F.col("share") * ONE).cast("bigint")
     of_tracks = members.groupBy("ds", "track_id").agg(F.count("playlist").alias("n"), F.sum(square).alias("square"))
     counted = of_tracks.groupBy("ds").agg(
         F.count("track_id").alias("tracks"), F.sum("n").alias("memberships"), F.max("square").alias("strongest")

@@ -124,7 +124,7 @@ def _centres(tracks: DataFrame, plans: Mapping[date, Plan]) -> dict[date, Matrix
     for day, plan in plans.items():
         order = F.xxhash64(F.lit("centre"), "track_id")
         rows = tracks.where((F.col("ds") == day) & (_squared("steps") > 0)).orderBy(order, "track_id").limit(plan.cells)
-        centres[day] = directions(np.array([row["steps"] for row in rows.select("steps").collect()], np.float64))
+        centres[day] = directions(_matrix(rows.select("steps").toArrow()["steps"]))
     return centres
 
 
