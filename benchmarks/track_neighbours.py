@@ -44,7 +44,13 @@ from benchmarks.additions import (
     vectors,
 )
 from benchmarks.sides import machine
-from content_signals.signals.track_neighbours.contract import DIMENSIONS, HALF_LIFE_DAYS, LIST_DAYS, WINDOW_DAYS
+from content_signals.signals.track_neighbours.contract import (
+    DIMENSIONS,
+    HALF_LIFE_DAYS,
+    LIST_DAYS,
+    NEIGHBOURS,
+    WINDOW_DAYS,
+)
 
 COMMAND = "python -m benchmarks.track_neighbours --landing ../shared/data --write"
 MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "track_neighbours" / "measured.json"
@@ -217,9 +223,11 @@ def measure(archive: Archive, lake: Lake) -> dict[str, Any]:
     lake.build(JUDGED[0] - timedelta(7))  # the first is slow: classes are loaded, code is compiled
     all_, first = Judged(), Judged()
     shares, seconds, rows = [], 0.0, 0
+    builds: list[Built] = []
     for day in JUDGED:
         table, spent = lake.build(day)
         built = Built.of(table, archive)
+        builds.append(built)
         seconds, rows = seconds + spent, rows + built.rows
         rankings = {LISTS: by_items(built.lists), VECTORS: by_vectors(built.vectors), **baselines(archive, day)}
         asked = questions(archive, day, first=False)
@@ -228,7 +236,6 @@ def measure(archive: Archive, lake: Lake) -> dict[str, Any]:
         shares.append((asked.unknown, asked.returns))
         print(f"{day}: {built.rows} tracks, {spent:.1f} CPU seconds", flush=True)
     next_day = Built.of(lake.build(JUDGED[0] + timedelta(2))[0], archive)
-    same = Built.of(lake.build(JUDGED[0])[0], archive)
     unknown, returns = np.mean(shares, axis=0)
     days = f"{len(JUDGED)} weeks from {JUDGED[0]}"
     asked_ = {kind: sum(map(len, found[RAW]["recall"])) for kind, found in (("all", all_), ("first", first))}
@@ -237,9 +244,11 @@ def measure(archive: Archive, lake: Lake) -> dict[str, Any]:
         {"what": "of the others, returns to a playlist that held the track", "value": f"{returns:.0%}", "on": days},
         *told(all_, f"all additions: {asked_['all']} playlists and weeks, {days}", (POPULAR, RAW)),
         *told(first, f"first additions: {asked_['first']} playlists and weeks, {days}", (POPULAR, RAW)),
-        {"what": "mean cosine of a track's vector with that of two days later", "value": f"{drift(same, next_day):.3f}",
+        {"what": "mean cosine of a track's vector with that of two days later", "value": f"{drift(builds[0], next_day):.3f}",
          "on": f"{JUDGED[0]}"},
     ]  # fmt: skip
+    lists = sum(int((np.diff(built.lists.indptr) >= NEIGHBOURS).sum()) for built in builds)
+    quality.append({"what": "tracks with 50 neighbours", "value": f"{lists / rows:.1%}", "on": days})
     per_second = rows / seconds
     return {
         "command": COMMAND,

@@ -57,7 +57,8 @@ def expected(of_ages: dict[tuple[str, str], int]) -> Expected:
         sizes[playlist] += weight
     playlists, tracks = sorted(sizes), sorted({track for _, track in weights})
     shares = np.zeros((len(tracks), len(playlists)))
+    row, column = ({name: n for n, name in enumerate(names)} for names in (tracks, playlists))
     for (playlist, track), weight in weights.items():
-        shares[tracks.index(track), playlists.index(playlist)] = weight / sizes[playlist] ** 0.5
+        shares[row[track], column[playlist]] = weight / sizes[playlist] ** 0.5
     scores = shares @ shares.T
     return Expected(tracks, scores, np.diag(scores).copy(), (shares > 0).sum(axis=1).tolist(), shares)

@@ -13,11 +13,12 @@ import pytest
 
 from content_signals.contract import Input
 from content_signals.signals.playlist_changes.compute import compute as changes_of
+from content_signals.signals.track_neighbours import factors
 from content_signals.signals.track_neighbours.compute import compute, memberships, shares, sizes_of
 from content_signals.signals.track_neighbours.contract import DIMENSIONS, TRACK_NEIGHBOURS_V1
 from content_signals.signals.track_neighbours.factors import vectors_of_tracks
 from content_signals.signals.track_neighbours.nearest import Plan, nearest
-from tests.neighbours_oracle import Changed, Held, ages, expected
+from tests.neighbours_oracle import Changed, Expected, Held, ages, expected
 
 pytestmark = pytest.mark.spark
 
@@ -92,10 +93,37 @@ def test_a_track_is_a_member_where_it_stands_and_for_56_days_where_it_stood(spar
     assert found == ages(held, changes, DAY)
 
 
-def test_scores_of_a_track_add_up_over_playlists(spark):
-    held = [(DAY, "p", t) for t in "abcd"] + [(DAY, "q", t) for t in "ae"]
-    rows = built(spark, held, [(ago(13), "q", "b", "removed")], [DAY])
-    a = rows[DAY, "a"]
+# Days that lie further apart than anything reaches: one build answers for all of them.
+HAND = [(DAY, "p", t) for t in "abcd"] + [(DAY, "q", t) for t in "ae"]
+TIES = [(DAY, "p", t) for t in "abcde"] + [(DAY, "q", "d"), (DAY, "q", "z")]
+LONELY = [(DAY, "p", "alone"), (DAY, "q", "x"), (DAY, "q", "y")]
+# Each playlist lost one of its tracks on another day: all weights differ.
+UNEQUAL = [(DAY, f"p{n}", f"t{k}") for n in range(6) for k in range(n, n + 5)]
+LOST = [(ago(3 * n + k), f"p{n}", f"g{n}{k}", "removed") for n in range(6) for k in range(3)]
+WORLDS: dict[str, tuple[list[Held], list[Changed]]] = {
+    "by hand": (HAND, [(ago(13), "q", "b", "removed")]),
+    "ties": (TIES, []),
+    "lonely": (LONELY, []),
+    "one playlist": ([(DAY, "p", t) for t in "abc"], []),
+    "unequal": (UNEQUAL, LOST),
+    "random": a_world(playlists=40, tracks=150, size=12, days=10),
+    "many playlists": a_world(playlists=220, tracks=400, size=12),
+    "nothing listed": ([(ago(8), "p", "a")], [(ago(1), "p", "b", "removed")]),
+}
+
+
+@pytest.fixture(scope="module")
+def worlds(spark) -> dict[str, dict[str, Any]]:
+    """Each world's rows by track."""
+    days = {name: DAY + timedelta(100 * n) for n, name in enumerate(WORLDS)}
+    held = [(day + timedelta(100 * n), *row) for n, (own, _) in enumerate(WORLDS.values()) for day, *row in own]
+    changes = [(day + timedelta(100 * n), *row) for n, (_, own) in enumerate(WORLDS.values()) for day, *row in own]
+    rows = built(spark, held, changes, list(days.values()))
+    return {name: bits(rows, day) for name, day in days.items()}
+
+
+def test_scores_of_a_track_add_up_over_playlists(worlds):
+    a = worlds["by hand"]["a"]
     # p has size 4; q holds a and e and let b go 14 days ago: size 2.5. b shares p (1/4) and half of q (0.5/2.5).
     assert a["neighbours"] == ["b", "e", "c", "d"]
     assert a["neighbour_scores"] == pytest.approx([0.25 + 0.5 / 2.5, 1 / 2.5, 0.25, 0.25], rel=3e-4)
@@ -104,56 +132,63 @@ def test_scores_of_a_track_add_up_over_playlists(spark):
     assert a["embedding_norm"] == pytest.approx((1 / 4 + 1 / 2.5) ** 0.5, rel=1e-6)
 
 
-def test_of_equal_scores_the_longer_vector_is_nearer_then_the_smaller_id(spark):
-    held = [(DAY, "p", t) for t in "abcde"] + [(DAY, "q", "d"), (DAY, "q", "z")]
-    rows = built(spark, held, [], [DAY])
-    assert rows[DAY, "a"]["neighbours"] == ["d", "b", "c", "e"]  # d is in two playlists
-    assert rows[DAY, "d"]["neighbours"] == ["z", "a", "b", "c", "e"]
+def test_of_equal_scores_the_longer_vector_is_nearer_then_the_smaller_id(worlds):
+    assert worlds["ties"]["a"]["neighbours"] == ["d", "b", "c", "e"]  # d is in two playlists
+    assert worlds["ties"]["d"]["neighbours"] == ["z", "a", "b", "c", "e"]
 
 
-def test_a_track_alone_has_no_neighbour_and_a_vector(spark):
-    rows = built(spark, [(DAY, "p", "alone"), (DAY, "q", "x"), (DAY, "q", "y")], [], [DAY])
-    alone = rows[DAY, "alone"]
+def test_a_track_alone_has_no_neighbour_and_a_vector(worlds):
+    alone = worlds["lonely"]["alone"]
     assert (alone["neighbours"], alone["neighbour_scores"]) == ([], [])
     assert (alone["neighbours_count"], alone["nearest_score"]) == (0, None)
     assert alone["embedding_norm"] == pytest.approx(1)
 
 
-def test_scores_and_neighbours_are_those_of_a_recompute_without_vectors(spark):
-    held, changes = a_world(playlists=40, tracks=150, size=12, days=10)
-    rows = built(spark, held, changes, [DAY])
-    right = expected(ages(held, changes, DAY))
-    assert sorted(track for _, track in rows) == right.tracks
+def test_a_day_of_one_playlist_has_its_tracks_near_each_other(worlds):
+    rows = worlds["one playlist"]
+    assert {track: row["neighbours"] for track, row in rows.items()} == {
+        "a": ["b", "c"], "b": ["a", "c"], "c": ["a", "b"]
+    }  # fmt: skip
+    assert rows["a"]["neighbour_scores"] == pytest.approx([1 / 3] * 2, rel=3e-4)
+    assert len(rows["a"]["embedding"]) == DIMENSIONS
+
+
+def test_a_day_without_lists_has_no_rows(worlds):
+    assert worlds["nothing listed"] == {}
+
+
+def test_scores_and_neighbours_are_those_of_a_recompute_without_vectors(worlds):
+    right = expected(ages(*WORLDS["random"], DAY))
+    _agree(worlds["random"], right)
     place = {track: n for n, track in enumerate(right.tracks)}
     for n, track in enumerate(right.tracks):
-        row = rows[DAY, track]
+        row = worlds["random"][track]
         assert row["playlists_56d"] == right.playlists[n]
         others = [place[t] for t in row["neighbours"]]
-        assert row["neighbour_scores"] == pytest.approx(right.scores[n, others], rel=3e-4)
+        assert row["neighbour_scores"] == pytest.approx(list(right.scores[n, others]), rel=3e-4)
         # Which of the ones with nearly equal scores are in there is a matter of digits; their scores are not.
         wanted = sorted(np.delete(right.scores[n], n), reverse=True)[:50]
         assert row["neighbour_scores"] == pytest.approx([s for s in wanted if s > 1e-9], rel=3e-4)
-    vectors = np.array([rows[DAY, track]["embedding"] for track in right.tracks])
+
+
+def _agree(rows: dict[str, Any], right: Expected) -> None:
+    """The tracks are those of the recompute, and the products of their vectors its scores."""
+    assert sorted(rows) == right.tracks
+    vectors = np.array([rows[track]["embedding"] for track in right.tracks])
     assert vectors.shape[1] == DIMENSIONS
     np.testing.assert_allclose(vectors @ vectors.T, right.scores, atol=1e-6)
 
 
-def test_neighbours_where_nothing_is_nearly_equal_are_exactly_those_of_the_recompute(spark):
-    # Each playlist lost one of its tracks on another day: all weights differ.
-    held = [(DAY, f"p{n}", f"t{k}") for n in range(6) for k in range(n, n + 5)]
-    changes = [(ago(3 * n + k), f"p{n}", f"g{n}{k}", "removed") for n in range(6) for k in range(3)]
-    rows = built(spark, held, changes, [DAY])
-    right = expected(ages(held, changes, DAY))
-    assert {track: rows[DAY, track]["neighbours"] for track in right.tracks} == {
+def test_neighbours_where_nothing_is_nearly_equal_are_exactly_those_of_the_recompute(worlds):
+    right = expected(ages(*WORLDS["unequal"], DAY))
+    assert {track: row["neighbours"] for track, row in worlds["unequal"].items()} == {
         track: right.neighbours(track) for track in right.tracks
     }
 
 
-def test_with_more_playlists_than_dimensions_the_vectors_are_the_best_there_are(spark):
-    held, _ = a_world(playlists=220, tracks=400, size=12)
-    rows = built(spark, held, [], [DAY])
-    right = expected(ages(held, [], DAY))
-    vectors = np.array([rows[DAY, track]["embedding"] for track in right.tracks])
+def test_with_more_playlists_than_dimensions_the_vectors_are_the_best_there_are(worlds):
+    right = expected(ages(*WORLDS["many playlists"], DAY))
+    vectors = np.array([worlds["many playlists"][track]["embedding"] for track in right.tracks])
     values = np.linalg.svd(right.shares, compute_uv=False) ** 2
     best = float((values[DIMENSIONS:] ** 2).sum() ** 0.5)  # Eckart and Young: nothing of the rank comes closer
     error = float(np.linalg.norm(vectors @ vectors.T - right.scores))
@@ -161,65 +196,47 @@ def test_with_more_playlists_than_dimensions_the_vectors_are_the_best_there_are(
     assert best * 0.999 <= error <= best * 1.03
 
 
-def test_a_day_has_the_same_bits_alone_and_among_others_in_any_order_and_partitioning(spark):
-    held, changes = a_world(playlists=20, tracks=90, size=10, days=6)
-    alone = bits(built(spark, held, changes, [DAY]), DAY)
+def test_a_day_has_the_same_bits_alone_and_among_others_and_vectors_keep_their_directions(spark, monkeypatch):
+    monkeypatch.setattr(factors, "TOGETHER", 39)  # nine parts of memberships, two of playlists
+    monkeypatch.setattr("content_signals.signals.track_neighbours.nearest.BLOCK", 40)
+    held, changes = a_world(playlists=40, tracks=120, size=8, days=4)
+    # Alone, and of what was known on the day.
+    known = [row for row in held if row[0] <= ago(1)], [row for row in changes if row[0] <= ago(1)]
+    alone = bits(built(spark, *known, [ago(1)]), ago(1))
+    _agree(alone, expected(ages(*known, ago(1))))
+    # With the day after, rows in another order and in other partitions.
     random.Random(1).shuffle(held)
     random.Random(2).shuffle(changes)
-    among = built(spark, held, changes, [ago(1), DAY])
-    assert bits(among, DAY) == alone
     before = spark.conf.get("spark.sql.shuffle.partitions")
     spark.conf.set("spark.sql.shuffle.partitions", "5")
     try:
         given = {name: frame.repartition(7) for name, frame in frames(spark, held, changes).items()}
-        again = compute(given, [DAY]).collect()
+        both = {(row["ds"], row["track_id"]): row for row in compute(given, [ago(1), DAY]).collect()}
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", before)
-    assert {row["track_id"]: row for row in again} == alone
-    assert bits(among, ago(1)) == bits(built(spark, held, changes, [ago(1)]), ago(1))
-
-
-def test_a_day_knows_nothing_of_later_days(spark):
-    held, changes = a_world(playlists=12, tracks=60, size=8, days=5)
-    known = [row for row in held if row[0] <= ago(2)], [row for row in changes if row[0] <= ago(2)]
-    assert built(spark, held, changes, [ago(2)]) == built(spark, *known, [ago(2)])
-
-
-def test_a_day_without_lists_has_no_rows(spark):
-    assert built(spark, [(ago(8), "p", "a")], [(ago(1), "p", "b", "removed")], [DAY]) == {}
-
-
-def test_vectors_keep_their_directions_from_day_to_day(spark):
-    held, changes = a_world(playlists=60, tracks=200, size=12, days=3)
-    rows = built(spark, held, changes, [ago(1), DAY])
-    both = [track for ds, track in rows if ds == DAY and (ago(1), track) in rows]
-    one, two = (np.array([rows[day, track]["embedding"] for track in both]) for day in (ago(1), DAY))
+    assert bits(both, ago(1)) == alone
+    tracks = [track for ds, track in both if ds == DAY and track in alone]
+    one, two = (np.array([both[day, track]["embedding"] for track in tracks]) for day in (ago(1), DAY))
     cosines = (one * two).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(two, axis=1)
     assert np.mean(cosines) > 0.9
-
-
-def vectors_on(spark, vectors: np.ndarray) -> Any:
-    rows = [(DAY, f"t{n:04d}", [int(x) for x in np.rint(v * 2**20)]) for n, v in enumerate(vectors)]
-    return spark.createDataFrame(rows, "ds date, track_id string, steps array<int>")
-
-
-def found_in(rows: list[Any]) -> dict[str, list[str]]:
-    return {row["track_id"]: [one["track_id"] for one in row["found"]] for row in rows}
 
 
 def test_cells_find_what_everybody_against_everybody_finds(spark):
     draw = np.random.default_rng(3)
     centres = draw.standard_normal((12, 16))
-    vectors = centres[draw.integers(0, 12, 600)] + 0.4 * draw.standard_normal((600, 16))
-    tracks = vectors_on(spark, vectors)
-    exact = found_in(nearest(tracks, {DAY: Plan(1, 1, 1)}).collect())
-    products = np.rint(vectors * 2**20) @ np.rint(vectors * 2**20).T
+    vectors = np.rint((centres[draw.integers(0, 12, 600)] + 0.4 * draw.standard_normal((600, 16))) * 2**20)
+    plans = {ago(2): Plan(1, 1, 1), ago(1): Plan(10, 10, 10), DAY: Plan(10, 4, 10)}
+    rows = [(day, f"t{n:04d}", [int(x) for x in v]) for day in plans for n, v in enumerate(vectors)]
+    tracks = spark.createDataFrame(rows, "ds date, track_id string, steps array<int>")
+    found: dict[date, dict[str, list[str]]] = {day: {} for day in plans}
+    for row in nearest(tracks, plans).collect():
+        found[row["ds"]][row["track_id"]] = [one["track_id"] for one in row["found"]]
+    exact, every, some = found.values()
+    products = vectors @ vectors.T
     np.fill_diagonal(products, 0)
     for n in range(600):
         assert _nearly(products[n], exact[f"t{n:04d}"])
-    every = found_in(nearest(tracks, {DAY: Plan(10, 10, 10)}).collect())
     assert every == exact  # who asks in every cell has asked everybody
-    some = found_in(nearest(tracks, {DAY: Plan(10, 4, 10)}).collect())
     shared = [len(set(some[track]) & set(exact[track])) / 50 for track in exact]
     assert 0.8 < np.mean(shared) < 1
 
@@ -235,8 +252,9 @@ def test_the_plan_moves_memberships_a_fixed_number_of_times(spark):
     given = frames(spark, held, changes)
     members = shares(memberships(given["playlist_positions_v1"], given["playlist_changes_v1"], [DAY]))
     text = members._jdf.queryExecution().executedPlan().toString()
-    # Days of lists, the latest of each, and memberships by playlist, in which they stay for sizes and shares.
-    assert text.count("Exchange hashpartitioning") <= 4
+    # The latest list of each playlist is there twice (days, then the latest), as is what it is joined with; then
+    # memberships by playlist, in which they stay for sizes and shares.
+    assert text.count("Exchange hashpartitioning") <= 8
     assert "CartesianProduct" not in text
     members = members.localCheckpoint()
     tracks = vectors_of_tracks(members, sizes_of(members))
@@ -251,7 +269,7 @@ def test_the_driver_is_a_signal_and_reaches_as_far_as_weights_do():
 @pytest.mark.skipif(not DAILY.exists(), reason=f"the real playlists are not at {DAILY}")
 def test_a_real_day_is_that_of_the_recompute(spark):
     last = date(2020, 3, 12)
-    files = [path for path in sorted(DAILY.glob("*.csv.gz")) if path.name[:10] <= str(last)]
+    files = [path for path in sorted(DAILY.glob("*.csv.gz")) if path.name[:10] <= str(last)][-3:]
     held = []
     for path in files:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
@@ -265,12 +283,11 @@ def test_a_real_day_is_that_of_the_recompute(spark):
     found = [tuple(row) for row in changes.select("ds", "playlist", "track_id", "change").collect()]
     rows = {row["track_id"]: row for row in compute(frames(spark, held, found), [last]).collect()}
     right = expected(ages(held, found, last))
-    assert sorted(rows) == right.tracks
-    vectors = np.array([rows[track]["embedding"] for track in right.tracks])
-    np.testing.assert_allclose(vectors @ vectors.T, right.scores, atol=1e-6)
     place = {track: n for n, track in enumerate(right.tracks)}
+    _agree(rows, right)
     for track in right.tracks[::97]:
         row, scores = rows[track], right.scores[place[track]]
-        assert row["neighbour_scores"] == pytest.approx(scores[[place[t] for t in row["neighbours"]]], rel=3e-4)
-        least = np.sort(np.delete(scores, place[track]))[-50]
-        assert min(row["neighbour_scores"]) >= least * (1 - 3e-4)
+        others = [place[t] for t in row["neighbours"]]
+        assert row["neighbour_scores"] == pytest.approx(list(scores[others]), rel=3e-4)
+        wanted = np.sort(np.delete(scores, place[track]))[::-1][:50]
+        assert row["neighbour_scores"] == pytest.approx(list(wanted[wanted > 0]), rel=3e-4)

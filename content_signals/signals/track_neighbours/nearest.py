@@ -10,7 +10,8 @@ docs/content/track_neighbours.md.
 
 Equal scores are usual: a track that stands in one playlist alone has the same score with everything in it. The one with
 the longer vector is nearer then, and of those the one with the smaller id. Vectors are rounded, so scores that are
-equal by their definition are not quite: scores and lengths count, and are told, with `_BITS` binary digits.
+equal by their definition are not quite: scores and lengths count, and are told, with `_BITS` binary digits. A score
+that rounding alone could have made, below a few millionths of the day's greatest, is none.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from content_signals.signals.track_neighbours.contract import NEIGHBOURS
+from content_signals.signals.track_neighbours.factors import Grid
 from content_signals.signals.track_neighbours.linear import Matrix, Whole
 
 EXACT_TRACKS = 65_536
@@ -192,7 +194,7 @@ def _meet(key: tuple[Any, ...], ask: pa.Table, answer: pa.Table) -> pa.Table:
     index: Any = pc.index_in(ask["track_id"], value_set=ids)
     same = index.fill_null(-1).to_numpy()
     places, scores = meet(asking, answering, same)
-    good = scores > 0
+    good = scores > Grid.noise
     found = pa.StructArray.from_arrays(
         [pa.array(-scores[good]), pa.array(-lengths[places[good]]), ids.take(places[good])],
         fields=list(_FOUND),
