@@ -236,6 +236,7 @@ def measure(archive: Archive, lake: Lake) -> dict[str, Any]:
         shares.append((asked.unknown, asked.returns))
         print(f"{day}: {built.rows} tracks, {spent:.1f} CPU seconds", flush=True)
     next_day = Built.of(lake.build(JUDGED[0] + timedelta(2))[0], archive)
+    kept = drift(builds[0], next_day)
     unknown, returns = np.mean(shares, axis=0)
     days = f"{len(JUDGED)} weeks from {JUDGED[0]}"
     asked_ = {kind: sum(map(len, found[RAW]["recall"])) for kind, found in (("all", all_), ("first", first))}
@@ -244,7 +245,7 @@ def measure(archive: Archive, lake: Lake) -> dict[str, Any]:
         {"what": "of the others, returns to a playlist that held the track", "value": f"{returns:.0%}", "on": days},
         *told(all_, f"all additions: {asked_['all']} playlists and weeks, {days}", (POPULAR, RAW)),
         *told(first, f"first additions: {asked_['first']} playlists and weeks, {days}", (POPULAR, RAW)),
-        {"what": "mean cosine of a track's vector with that of two days later", "value": f"{drift(builds[0], next_day):.3f}",
+        {"what": "mean cosine of a track's vector with that of two days later", "value": f"{kept:.3f}",
          "on": f"{JUDGED[0]}"},
     ]  # fmt: skip
     lists = sum(int((np.diff(built.lists.indptr) >= NEIGHBOURS).sum()) for built in builds)
