@@ -197,9 +197,9 @@ def test_with_more_playlists_than_dimensions_the_vectors_are_the_best_there_are(
 
 
 def test_a_day_has_the_same_bits_alone_and_among_others_and_vectors_keep_their_directions(spark, monkeypatch):
-    monkeypatch.setattr(factors, "TOGETHER", 39)  # nine parts of memberships, two of playlists
-    monkeypatch.setattr("content_signals.signals.track_neighbours.nearest.BLOCK", 40)
-    held, changes = a_world(playlists=40, tracks=120, size=8, days=4)
+    monkeypatch.setattr(factors, "TOGETHER", 24)  # several parts of memberships, two of playlists
+    monkeypatch.setattr("content_signals.signals.track_neighbours.nearest.BLOCK", 40)  # and two of tracks
+    held, changes = a_world(playlists=25, tracks=60, size=4, days=3)
     # Alone, and of what was known on the day.
     known = [row for row in held if row[0] <= ago(1)], [row for row in changes if row[0] <= ago(1)]
     alone = bits(built(spark, *known, [ago(1)]), ago(1))
@@ -208,9 +208,9 @@ def test_a_day_has_the_same_bits_alone_and_among_others_and_vectors_keep_their_d
     random.Random(1).shuffle(held)
     random.Random(2).shuffle(changes)
     before = spark.conf.get("spark.sql.shuffle.partitions")
-    spark.conf.set("spark.sql.shuffle.partitions", "5")
+    spark.conf.set("spark.sql.shuffle.partitions", "3")
     try:
-        given = {name: frame.repartition(7) for name, frame in frames(spark, held, changes).items()}
+        given = {name: frame.repartition(3) for name, frame in frames(spark, held, changes).items()}
         both = {(row["ds"], row["track_id"]): row for row in compute(given, [ago(1), DAY]).collect()}
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", before)
