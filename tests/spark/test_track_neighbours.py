@@ -53,7 +53,9 @@ def bits(rows: dict[tuple[date, str], Any], day: date) -> dict[str, Any]:
     return {track: row for (ds, track), row in rows.items() if ds == day}
 
 
-def a_world(playlists: int, tracks: int, size: int, days: int = 1, seed: int = 0) -> tuple[list[Held], list[Changed]]:
+def a_world(
+    playlists: int, tracks: int, size: int, days: int = 1, churn: int = 2, seed: int = 0
+) -> tuple[list[Held], list[Changed]]:
     """Playlists that draw from neighbouring stretches of a ring of tracks, and lose and win some every day."""
     draw = random.Random(seed)
     held, changes = [], []
@@ -61,7 +63,7 @@ def a_world(playlists: int, tracks: int, size: int, days: int = 1, seed: int = 0
         near = [f"t{(n * tracks // playlists + k) % tracks:04d}" for k in range(3 * size)]
         now = set(draw.sample(near, size))
         for back in reversed(range(days)):
-            gone = set(draw.sample(sorted(now), min(2, len(now) - 1))) if back < days - 1 else set()
+            gone = set(draw.sample(sorted(now), min(churn, len(now) - 1))) if back < days - 1 else set()
             new = set(draw.sample([t for t in near if t not in now], len(gone)))
             changes += [(ago(back), f"p{n:03d}", t, "removed") for t in sorted(gone)]
             changes += [(ago(back), f"p{n:03d}", t, "added") for t in sorted(new)]
@@ -197,9 +199,9 @@ def test_with_more_playlists_than_dimensions_the_vectors_are_the_best_there_are(
 
 
 def test_a_day_has_the_same_bits_alone_and_among_others_and_vectors_keep_their_directions(spark, monkeypatch):
-    monkeypatch.setattr(factors, "TOGETHER", 24)  # several parts of memberships, two of playlists
+    monkeypatch.setattr(factors, "TOGETHER", 19)  # several parts of memberships, two of playlists
     monkeypatch.setattr("content_signals.signals.track_neighbours.nearest.BLOCK", 40)  # and two of tracks
-    held, changes = a_world(playlists=25, tracks=60, size=4, days=3)
+    held, changes = a_world(playlists=20, tracks=60, size=6, days=3, churn=1)
     # Alone, and of what was known on the day.
     known = [row for row in held if row[0] <= ago(1)], [row for row in changes if row[0] <= ago(1)]
     alone = bits(built(spark, *known, [ago(1)]), ago(1))
@@ -266,6 +268,7 @@ def test_the_driver_is_a_signal_and_reaches_as_far_as_weights_do():
     assert TRACK_NEIGHBOURS_V1.reach("playlist_positions_v1") == 7
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DAILY.exists(), reason=f"the real playlists are not at {DAILY}")
 def test_a_real_day_is_that_of_the_recompute(spark):
     last = date(2020, 3, 12)
