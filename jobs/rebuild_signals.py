@@ -31,15 +31,20 @@ def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outco
 def _plan(context: Context, given: argparse.Namespace, days: list[date]) -> dict[str, list[date]]:
     if given.stale == bool(given.tables) or (given.tables and not days):
         raise UsageError("give --tables with a range, or --stale", next_step="rebuild_signals --help")
-    names = [name.strip() for name in (given.tables or "").split(",") if name.strip()]
-    if names:
-        chosen = [context.catalog.table(name).table for name in names]
-        return {table.table: days for table in context.catalog.downstream(chosen)}
     plan: dict[str, list[date]] = {}
-    for entry in stale_days(context):
-        if not days or entry.day in days:
-            plan.setdefault(entry.table, []).append(entry.day)
-    return plan
+    if given.tables:
+        plan = dict.fromkeys(_and_downstream(context, given.tables), days)
+    else:
+        for entry in stale_days(context):
+            if not days or entry.day in days:
+                plan.setdefault(entry.table, []).append(entry.day)
+    left_out = _and_downstream(context, given.without)
+    return {name: of_table for name, of_table in plan.items() if name not in left_out}
+
+
+def _and_downstream(context: Context, names: str) -> list[str]:
+    chosen = [context.catalog.table(name.strip()).table for name in names.split(",") if name.strip()]
+    return [table.table for table in context.catalog.downstream(chosen)] if chosen else []
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -47,6 +52,9 @@ def arguments() -> argparse.ArgumentParser:
     made = parser(__doc__, subject=None)
     made.set_defaults(days_optional=True)
     made.add_argument("--tables", metavar="A,B", help="tables; everything downstream is rebuilt too")
+    made.add_argument(
+        "--without", metavar="A,B", default="", help="tables to leave as they are, with all that is made from them"
+    )
     made.add_argument(
         "--stale", action="store_true", help="the days that `content-signals stale` lists, in the range if one is given"
     )

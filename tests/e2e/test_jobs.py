@@ -58,7 +58,8 @@ def waiting(short_folder: Path, landing: Path) -> Platform:
     platform = platform_in(short_folder, landing)
     for source in ("playlist_positions", "catalogue_tracks"):
         platform.run("ingest_source", "--source", source, *RANGE)
-    platform.run("rebuild_signals", "--tables", f"{CHANGES},{TITLE}", *RANGE)
+    # Neighbours take long, and are built elsewhere.
+    platform.run("rebuild_signals", "--tables", f"{CHANGES},{TITLE}", "--without", "track_neighbours_v1", *RANGE)
     platform.run("ingest_source", "--source", "playlist_positions", "--day", LAST)
     platform.build(CHANGES, "--day", LAST)
     return platform

@@ -40,12 +40,18 @@ STORY = [
     {"P": "a", "Q": "xab", "Z": "yz"},
 ]
 TABLES = ("playlist_changes_v1", "track_popularity_v1")
+KNOWN = Catalog(map(catalog().any, ("playlist_positions_v1", *TABLES)))  # others are made of these too: not here
 KEYS = {"playlist_changes_v1": oracle.CHANGES_KEY, "track_popularity_v1": oracle.POPULARITY_KEY}
 
 
 def write_story(folder: Path) -> None:
     for day, playlists in zip(DAYS, STORY, strict=True):
         write_positions(folder, day, held(day, playlists))
+
+
+@pytest.fixture
+def context(context) -> Context:
+    return replace(context, catalog=KNOWN)
 
 
 @pytest.fixture
@@ -64,7 +70,7 @@ def ingested(context, spark, landing):
 def fresh(spark, tmp_path_factory) -> Context:
     """A lake of all the days, built as one range after all of them had landed."""
     settings = settings_in(tmp_path_factory.mktemp("fresh"))
-    made = Context(settings, Lake(settings.lake), catalog(), start_run(), lambda _: None)
+    made = Context(settings, Lake(settings.lake), KNOWN, start_run(), lambda _: None)
     write_story(Path(settings.landing))
     ingest(made, spark, made.catalog.source("playlist_positions"), DAYS)
     build(made, spark, DAYS)
@@ -89,6 +95,17 @@ def build(context, spark, days, tables=TABLES) -> None:
 def rebuild_stale(context) -> Outcome:
     """Extract, validate and promote what `content-signals stale` lists, as the job does."""
     return rebuild_signals.work(context, rebuild_signals.arguments().parse_args(["--stale"]), [])
+
+
+def test_a_rebuild_leaves_out_what_it_is_told_and_what_is_made_from_it(context):
+    full = replace(context, catalog=catalog())
+    asked = rebuild_signals.arguments().parse_args
+    whole = rebuild_signals._plan(full, asked(["--tables", "playlist_changes"]), DAYS)
+    assert whole == dict.fromkeys(["playlist_changes_v1", "track_neighbours_v1", "track_popularity_v1"], DAYS)
+    words = ["--tables", "playlist_changes", "--without", "track_neighbours_v1"]
+    assert rebuild_signals._plan(full, asked(words), DAYS) == dict.fromkeys(TABLES, DAYS)
+    words = ["--tables", "playlist_changes,track_title", "--without", "playlist_changes"]
+    assert list(rebuild_signals._plan(full, asked(words), DAYS)) == ["track_title_v1"]
 
 
 def rows(context, name: str):

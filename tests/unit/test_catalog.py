@@ -71,6 +71,7 @@ def test_every_family_of_the_issue_is_found() -> None:
     sources |= {"artist_catalogue_v1", "audio_clips_v1", "episode_transcripts_v1"}
     assert set(names(found.sources)) == sources
     tables = {"playlist_changes_v1", "track_engagement_v1", "track_popularity_v1", "track_title_v1"}
+    tables |= {"track_neighbours_v1"}
     assert set(names(found.tables)) >= tables
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from content_signals.catalog import catalog
-from content_signals.local.demo import _landed_sources
+from content_signals.local.demo import _built_in_one_run, _landed_sources
 
 DAYS = [date(2020, 3, 1) + timedelta(days=n) for n in range(4)]
 PLAYLISTS = ("catalogue_tracks_v1", "playlist_positions_v1")
@@ -41,3 +41,11 @@ def test_events_take_part_where_their_files_are(landing: Path, files: list[str],
     names = _landed_sources(catalog(), landing, DAYS[:3], DAYS[3])
     assert set(names) == {*PLAYLISTS, *(["play_events_v1"] if found else [])}
     assert ("track_engagement_v1" in {table.table for table in catalog().fed_by(names)}) is found
+
+
+def test_what_takes_long_is_built_of_the_last_day_alone() -> None:
+    known = catalog()
+    given = _built_in_one_run(known, PLAYLISTS)
+    assert given == ("--tables", "track_language_v1,track_title_v1,playlist_changes_v1,track_popularity_v1",
+                     "--without", "track_neighbours_v1")  # fmt: skip
+    assert _built_in_one_run(known, ("play_events_v1",)) == ("--tables", "track_engagement_v1")

@@ -28,6 +28,7 @@ from tests.settings import settings_in
 
 FIRST, SECOND, THIRD = date(2020, 3, 1), date(2020, 3, 2), date(2020, 3, 3)
 POSITIONS, CHANGES, POPULARITY = "playlist_positions_v1", "playlist_changes_v1", "track_popularity_v1"
+NEIGHBOURS = "track_neighbours_v1"
 LATE = 1_583_200_000_000_000  # 2020-03-03T01:46:40Z
 # The rule of the run that was stopped.
 NULLS = Failure("expect_column_values_to_not_be_null", "critical", "playlists_count", "1 null", "0", "n")
@@ -172,12 +173,12 @@ def test_show(command, as_json, settings):
 
 
 def test_show_of_a_source_and_of_a_table_that_feeds_others(as_json):
-    source = as_json("show", "playlist_positions")
-    assert (source["key"], source["feeds"], source["days"]) == (["playlist", "track_id"], [CHANGES, POPULARITY], 3)
+    source, readers = as_json("show", "playlist_positions"), [CHANGES, NEIGHBOURS, POPULARITY]
+    assert (source["key"], source["feeds"], source["days"]) == (["playlist", "track_id"], readers, 3)
     assert source["landing"] == ["playlists/daily/{day}.csv.gz", "playlists/daily/{day}.csv"]
     assert [row["column"] for row in source["columns"]] == ["playlist", "position", "track_id", "observed"]
     changes = as_json("show", "playlist_changes")
-    assert (changes["entity"], changes["served"], changes["feeds"]) == (None, False, [POPULARITY])
+    assert (changes["entity"], changes["served"], changes["feeds"]) == (None, False, [NEIGHBOURS, POPULARITY])
     assert changes["made_from"] == [f"{POSITIONS} where observed (1 day and the latest earlier day of each playlist)"]
 
 
@@ -259,6 +260,7 @@ def test_stale(command, as_json):
         (CHANGES, "2020-03-01", "stale", corrected),
         (CHANGES, "2020-03-02", "stale", corrected),  # P was compared with that day
         (CHANGES, "2020-03-03", "missing", there),
+        *((NEIGHBOURS, f"2020-03-0{day}", "missing", there) for day in (1, 2, 3)),
         (POPULARITY, "2020-03-01", "stale", corrected),
         (POPULARITY, "2020-03-02", "missing", there),
         (POPULARITY, "2020-03-03", "missing", there),
