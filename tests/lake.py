@@ -16,12 +16,13 @@ from content_signals.lake.promote import promote
 from content_signals.lake.stage import Inputs, Stage, StagedFile, write_stage_record
 from content_signals.quality.verdict import CRITICAL, PASSED, STOPPED, WARNED, Failure, Verdict
 
-TYPES = {
+TYPES: dict[str, Any] = {
     "bool": "boolean",
     "string": "string",
     "int32": "integer",
     "int64": "long",
     "double": "double",
+    "list<item: float>": {"type": "array", "elementType": "float", "containsNull": True},
     "date32[day]": "date",
     "timestamp[us, tz=UTC]": "timestamp",
 }

@@ -19,14 +19,15 @@ def purge_removed(context: Context, older_than_days: int) -> Outcome:
     stay: they are what landed. Whatever comes back later is erased by the next run.
     """
     outcome, before = Outcome(), context.run.now - timedelta(days=older_than_days)
-    join_keys = {t.entity.name: t.entity.join_key for t in context.catalog.tables if t.entity}
+    join_keys = {e.name: e.join_key for t in context.catalog.tables for e in (t.entity, t.part_of) if e}
     for entity in sorted(join_keys):
         keys = sorted(key for key, entry in taken_down(context.lake, entity).items() if entry.at <= before)
         if not keys:
             continue
         outcome.rows_in += len(keys)
         for table in context.catalog.tables:
-            if join_keys[entity] in table.keys:
+            is_part = table.part_of is not None and table.part_of.name == entity
+            if join_keys[entity] in table.keys or is_part:
                 outcome.rows_out += _purge_table(context, table, join_keys[entity], keys, outcome)
     if outcome.rows_out:
         names = [found["name"] for found in manifests(context.lake)]
