@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from content_signals.contract import Source, Table
+from content_signals.catalog import Catalog
+from content_signals.contract import Entity, Source, Table
 from content_signals.lake.parts import owners_of
 from content_signals.lake.takedowns import TAKEN_DOWN, Takedown, add_takedown, taken_down
 from content_signals.pipeline.context import Context
@@ -38,6 +39,18 @@ def hide_parts(
     if new:
         context.say(f"{table.table}: {len(new)} keys are taken down, as parts of {new[0].because_of} or others like it")
     return sorted(found)
+
+
+def entity_of(catalog: Catalog, contract: Source | Table) -> Entity | None:
+    """What each row of a source or table is about: its key alone is the join key of it. None: of nothing we know."""
+    join_keys = {e.join_key: e for t in catalog.tables for e in (t.entity, t.part_of) if e}
+    return join_keys.get(contract.keys[0]) if len(contract.keys) == 1 else None
+
+
+def taken_down_of(context: Context, contract: Source | Table) -> list[str]:
+    """The keys of a source or table that are taken down."""
+    entity = entity_of(context.catalog, contract)
+    return sorted(taken_down(context.lake, entity.name)) if entity else []
 
 
 def because_of(entity: str, key: str) -> str:
