@@ -122,6 +122,13 @@ def test_ingest_waits_ingests_announces_for_each_source(bag: Any) -> None:
         assert {wait.owner, ingest.owner, announce.owner} == {source.owner}
 
 
+def test_a_folder_may_be_read_for_a_day_and_a_file_for_an_hour(bag: Any) -> None:
+    dag = bag.dags["ingest_sources"]
+    limits = {s.format: dag.get_task(f"{s.table}.ingest").execution_timeout for s in catalog().sources}
+    assert limits.pop("folder") == timedelta(hours=24)
+    assert set(limits.values()) == {timedelta(hours=1)}
+
+
 def test_ingest_waits_only_for_the_sources_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     file = str(PROJECT / "dags" / "ingest_sources.py")
     monkeypatch.setenv("CONTENT_SIGNALS_SOURCES", "playlist_positions, catalogue_tracks_v1")
