@@ -290,6 +290,7 @@ class Table(_Versioned):
         inputs: the other inputs; extract waits until their day is promoted.
         content: what of a driver's row its signals are made from; without it `compute` is given all rows of each day.
         key: for a table that only feeds others; a served table's key is its entity's join key.
+        part_of: what each row is a part of, named by the column that is its join key: taken down together.
         keep_days: a key stays in the table this many days after its last driver row; 0: only while `compute` yields it.
         fresh_within: a day is late when it is not promoted this long after its end.
         max_quarantine_ratio: more critical rows than this share stop the day.
@@ -305,6 +306,7 @@ class Table(_Versioned):
     key: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     content: Content | None = None
+    part_of: Entity | None = None
     keep_days: int = 0
     fresh_within: timedelta = timedelta(hours=30)
     max_quarantine_ratio: float = 0.01
@@ -379,6 +381,12 @@ class Table(_Versioned):
         if self.entity:
             join_key = self.entity.join_key
             require(join_key in keys, f"{name}: key {', '.join(keys)} lacks {join_key}, the entity's join key")
+        if self.part_of:
+            named = self.part_of.join_key in [c.name for c in self.computed if c.type == "string"]
+            require(
+                named and self.entity is not None,
+                f"{name}: part_of needs an entity of its own and a column {self.part_of.join_key}",
+            )
         require(self.keep_days >= 0, f"{name}: keep_days is 0 or more, not {self.keep_days}")
         require(bool(self.computed) or self.keep_days > 0, f"{name}: no Computed column and no keep_days: no rows")
         alone = not (self.windowed or self.inputs or self.keep_days or self.driver.previous or self.driver.days > 1)

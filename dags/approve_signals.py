@@ -2,7 +2,9 @@
 
 Started by `build_TABLE` when rules have stopped a day. `approve` waits for an answer, in the menu under **Required
 Actions**; `promote` then makes the staged day visible as it is; `announce` starts whatever is made from it, as the
-build would have done. A run that waits holds no slot, and no other day.
+build would have done. What `build_content_signals` makes of a table that it builds itself is started by `build_next`,
+as a run with the day and these tables; other tables have no such task. A run that waits holds no slot, and no other
+day.
 
 Yes needs a reason of at least ten characters; without one the question stands again. No answer within three days is no.
 Your name and the reason are kept in the commit and in the verdict, and the alert of the day says them. A build that was
@@ -15,6 +17,8 @@ The day is not promoted; readers see it as it was promoted last, if it was.
 * **`promote`, exit code 65**: the run is not the newest any more: the day was promoted, extracted or validated again
   since the question was put. Look at `build_TABLE`; nothing is left to approve here.
 * **`promote`, exit code 66**: the staged files or their verdict are not there. Clear `extract` of the build.
+* **`build_next`**: the day is promoted and announced, but what is made of it was not started. Clear it: however often,
+  there is one run.
 * **any, exit code 64**: the call is wrong, most often the day. Trigger it again.
 * **any, exit code 75 or 1**: a store that does not answer, or a crash; retried already. Read the log, mend the cause,
   clear the task: an approval holds on.
@@ -39,9 +43,9 @@ from airflow.sdk import Param
 
 from content_signals.catalog import catalog
 from content_signals.contract import Table
-from content_signals.orchestration.approval import Approval, approval_dag_id, approved_promotion
+from content_signals.orchestration.approval import Approval, approval_dag_id, approved_promotion, build_next
 from content_signals.orchestration.assets import announce, outlets
-from content_signals.orchestration.builds import build_of
+from content_signals.orchestration.builds import build_of, built_after
 from content_signals.orchestration.defaults import signals_dag
 from content_signals.orchestration.forms import date_field
 from content_signals.orchestration.partition import DAY
@@ -80,7 +84,10 @@ def approval_dag(table: Table, page: str, paths: JobPaths) -> None:
     ):
         approve = Approval(task_id="approve", table=table.table, build=build_of(table))
         promote = approved_promotion(table, paths, execution_timeout=timedelta(minutes=15))
-        approve >> promote >> announce(outlets(table), DAY)
+        announced = announce(outlets(table), DAY)
+        approve >> promote >> announced
+        if following := built_after(table, catalog()):
+            announced >> build_next(table, following)
 
 
 for contract in catalog().tables:

@@ -3,7 +3,8 @@
 Runs at midnight UTC for the day before. Each source has a group of its own: `wait` looks for the day's file every five
 minutes and holds no slot; `ingest` parses it into the source table, de-duplicates it, sets malformed rows aside in
 `quarantine/`, and judges the day by the source's suite; `announce` starts the tables made from it. A day that waits
-does not hold up other days or sources. A source whose files never land here is left out by the setting `sources`.
+does not hold up other days or sources. `ingest` may take an hour, of a folder of files, whose new files are all read, a
+day. A source whose files never land here is left out by the setting `sources`.
 
 ### When a task is red
 * **`wait`**: the file had not landed when the day was due. The message names the paths and the deadline, and the
@@ -59,6 +60,9 @@ SETTINGS = load_settings()
 SOURCES = catalog().chosen_sources(SETTINGS.sources)
 NAMES = [source.table for source in SOURCES]
 PATHS = job_paths(os.environ)
+# All that is new in a folder is read to its end to take its hash; of files that grow by the day that is little, of an
+# archive's first day it is everything, and a run that is ended keeps none of it.
+WITHIN = {"folder": timedelta(hours=24)}
 
 with signals_dag(
     "ingest_sources",
@@ -83,6 +87,9 @@ with signals_dag(
                 task_id="wait", source=source, landing=SETTINGS.landing, day=DAY, poke_interval=timedelta(minutes=5)
             )
             ingest = spark_job(
-                "ingest_source", for_day("--source", source.table), PATHS, execution_timeout=timedelta(hours=1)
+                "ingest_source",
+                for_day("--source", source.table),
+                PATHS,
+                execution_timeout=WITHIN.get(source.format, timedelta(hours=1)),
             )
             wait >> ingest >> announce(outlets(source), DAY)

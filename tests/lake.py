@@ -16,7 +16,7 @@ from content_signals.lake.promote import promote
 from content_signals.lake.stage import Inputs, Stage, StagedFile, write_stage_record
 from content_signals.quality.verdict import CRITICAL, PASSED, STOPPED, WARNED, Failure, Verdict
 
-TYPES = {
+TYPES: dict[str, Any] = {
     "bool": "boolean",
     "string": "string",
     "int32": "integer",

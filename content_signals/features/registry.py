@@ -50,8 +50,9 @@ def register(store: FeatureStore, settings: Settings) -> list[str]:
     does the same and, besides, opens every source in Spark.
     """
     contents = _contents(settings)
-    for entity in contents.entities:  # sources leave out what these tables list
-        create_takedowns(Lake(settings.lake), entity.name)
+    owners = {table.part_of.name for table in catalog_module.catalog().tables if table.part_of}
+    for name in sorted({entity.name for entity in contents.entities} | owners):  # sources leave out what these list
+        create_takedowns(Lake(settings.lake), name)
     contents.feature_services[:] = _following(store, contents)
     difference, _, _ = store.plan(contents)
     if any(map(_is_new, difference.feast_object_diffs)):

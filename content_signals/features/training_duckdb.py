@@ -65,7 +65,8 @@ def _relation(
 
 def _rows_of(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, view: ViewPlan, question: Question) -> str:
     """SQL of the rows of the days asked for; columns that their files do not have are null."""
-    kinds = {f["name"]: _KINDS.get(f["type"], f["type"]) for f in json.loads(snapshot.schema_json or "{}")["fields"]}
+    fields = json.loads(snapshot.schema_json or "{}")["fields"]  # the type of an array is no name; the view has it
+    kinds = {f["name"]: _KINDS.get(f["type"], f["type"]) for f in fields if isinstance(f["type"], str)}
     kinds |= {SUPERSEDED_AT: "timestamptz"}
     relation, there = source(connection, snapshot.files(question.days(view, snapshot)))
     wanted = (view.join_key, *view.features, EVENT_TS, COMPUTED_AT, SUPERSEDED_AT)

@@ -82,9 +82,12 @@ def _source(table: Table, lake: Lake) -> SparkSource:
     assert table.entity is not None  # a served table has one
     columns = ", ".join((*table.keys, *table.values, EVENT_TS, COMPUTED_AT))
     rows = f"select {columns} from delta.`{lake.of(table).path}`"  # noqa: S608  names of the contract
+    query = without_taken_down(lake, table.entity.name, table.keys[0], columns, rows)
+    if table.part_of:  # what is not on its own list yet
+        query = without_taken_down(lake, table.part_of.name, table.part_of.join_key, columns, query)
     return SparkSource(
         name=table.table,
-        query=without_taken_down(lake, table.entity.name, table.keys[0], columns, rows),
+        query=query,
         timestamp_field=EVENT_TS,
         # Without it rows of equal event time would be doubled, and a rebuilt day could not win.
         created_timestamp_column=COMPUTED_AT,

@@ -190,4 +190,5 @@ def _taken_down(context: Context, entity: str, key: str, at: datetime) -> dict[s
     if not entries or entries[-1].action != WAS_TAKEN_DOWN:
         return None
     last = entries[-1]
-    return {"reason": last.reason, "by": last.who, "at": last.at.isoformat(timespec="seconds")}
+    told = {"reason": last.reason, "by": last.who, "at": last.at.isoformat(timespec="seconds")}
+    return told | ({"as a part of": last.because_of} if last.because_of else {})

@@ -85,6 +85,8 @@ def _range(kind: str, kwargs: Mapping[str, Any]) -> str:
 def _facts(table: Table) -> list[str]:
     key = ", ".join(f"`{name}`" for name in table.keys)
     lines = [f"* **Key**: {key}, one row a day" + (f"; {table.entity.about.lower()}" if table.entity else "")]
+    if table.part_of:
+        lines.append(f"* **Part of** {table.part_of.about.lower()}, `{table.part_of.join_key}`: taken down with it")
     lines += [f"* **Made from**: {made_from(table, read)}" for read in table.all_inputs]
     if table.content:
         of = ", ".join(f"`{name}`" for name in table.content.reads)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow.dataset as ds
 
 from content_signals.lake.commit import commit
 from content_signals.lake.layout import LakeTable
@@ -19,10 +23,25 @@ def purge(table: LakeTable, column: str, keys: Sequence[str]) -> int:
     Raises:
         Temporary: other runs kept winning the commit; run it again.
     """
+    return _purge(table, column, keys, lambda some: f"{column} in ({', '.join(map(_quoted, some))})")
+
+
+def purge_json(table: LakeTable, column: str, name: str, keys: Sequence[str]) -> int:
+    """Erase every row whose `column`, a JSON object as Spark writes it, says one of these keys under a name.
+
+    A text that only quotes such an object is another row's: quotes within a text are escaped.
+
+    Raises:
+        Temporary: other runs kept winning the commit; run it again.
+    """
+    said = [json.dumps({name: key}, ensure_ascii=False, separators=(",", ":"))[1:-1] for key in keys]
+    return _purge(table, column, said, lambda some: " or ".join(f"strpos({column}, {_quoted(s)}) > 0" for s in some))
+
+
+def _purge(table: LakeTable, column: str, keys: Sequence[str], predicate_of: Callable[[Sequence[str]], str]) -> int:
     removed = 0
     for first in range(0, len(keys), _AT_ONCE):
-        listed = ", ".join("'" + key.replace("'", "''") + "'" for key in keys[first : first + _AT_ONCE])
-        predicate = f"{column} in ({listed})"
+        predicate = predicate_of(keys[first : first + _AT_ONCE])
 
         def attempt(predicate: str = predicate) -> int | None:
             delta = Snapshot(table).delta
@@ -32,3 +51,30 @@ def purge(table: LakeTable, column: str, keys: Sequence[str]) -> int:
 
         removed += commit(f"{table.name}: purge", attempt)
     return removed
+
+
+def contents_of(table: LakeTable, key: str, content: str, keys: Sequence[str]) -> list[str]:
+    """The contents that rows of these keys have had on any day, and no row of another key has on any.
+
+    Args:
+        table: names the content of each of its rows, in the column `content`.
+    """
+    delta = Snapshot(table).delta
+    if delta is None or not keys:
+        return []
+    data = delta.to_pyarrow_dataset()
+    of_keys = ds.field(key).isin(list(keys))
+    theirs = _values(data, content, of_keys)
+    others = _values(data, content, ~of_keys & ds.field(content).isin(sorted(theirs))) if theirs else set()
+    return sorted(theirs - others)
+
+
+def _values(data: Any, column: str, wanted: Any) -> set[str]:
+    found: set[str] = set()
+    for batch in data.to_batches(columns=[column], filter=wanted):
+        found.update(value for value in batch.column(0).unique().to_pylist() if value is not None)
+    return found
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,4 +1,7 @@
-"""What was taken down: content whose signals nobody may read any more. A Delta table an entity, entries only added."""
+"""What was taken down: content whose signals nobody may read any more. A Delta table an entity, entries only added.
+
+What is a part of something, as a chunk is of an episode, has entries of its own: whoever reads looks for one key only.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,24 @@ _COLUMNS: dict[str, pa.DataType] = {
     "reason": pa.string(),
     "who": pa.string(),
     "at": pa.timestamp("us", "UTC"),
+    "because_of": pa.string(),
 }
 
 
 @dataclass(frozen=True)
 class Takedown:
-    """One entry: a key was taken down, or given back; why, by whom, when."""
+    """One entry: a key was taken down, or given back; why, by whom, when.
+
+    Attributes:
+        because_of: what was taken down or given back that this is a part of, e.g. "episode e1"; "": it itself was.
+    """
 
     key: str
     action: Action
     reason: str
     who: str
     at: datetime
+    because_of: str = ""
 
 
 def takedowns_table(lake: Lake, entity: str) -> LakeTable:
@@ -55,8 +64,8 @@ def create_takedowns(lake: Lake, entity: str) -> None:
     )
 
 
-def add_takedown(lake: Lake, entity: str, entry: Takedown) -> None:
-    """Add an entry.
+def add_takedown(lake: Lake, entity: str, *entries: Takedown) -> None:
+    """Add entries, all of them or none.
 
     Raises:
         Temporary: the lake does not take it.
@@ -64,11 +73,14 @@ def add_takedown(lake: Lake, entity: str, entry: Takedown) -> None:
     table = takedowns_table(lake, entity)
 
     def attempt() -> bool:
-        rows = pa.Table.from_pylist([asdict(entry)], pa.schema(_COLUMNS))
-        write_deltalake(table.path, rows, mode="append", name=table.name, configuration=TABLE_PROPERTIES)
+        rows = pa.Table.from_pylist([asdict(entry) for entry in entries], pa.schema(_COLUMNS))
+        # "merge": a table that was made before a column was added to it gets the column.
+        options: dict[str, Any] = {"mode": "append", "schema_mode": "merge", "configuration": TABLE_PROPERTIES}
+        write_deltalake(table.path, rows, name=table.name, **options)
         return True
 
-    commit(f"{table.name}: {entry.key}", attempt)
+    if entries:
+        commit(f"{table.name}: {entries[0].key}", attempt)
 
 
 def entries_of(lake: Lake, entity: str) -> list[Takedown]:
@@ -77,13 +89,18 @@ def entries_of(lake: Lake, entity: str) -> list[Takedown]:
         rows: list[dict[str, Any]] = DeltaTable(takedowns_table(lake, entity).path).to_pyarrow_table().to_pylist()
     except TableNotFoundError:
         return []
-    return sorted((Takedown(**row) for row in rows), key=lambda entry: entry.at)
+    found = (Takedown(**{**row, "because_of": row.get("because_of") or ""}) for row in rows)
+    return sorted(found, key=lambda entry: entry.at)
 
 
 def taken_down(lake: Lake, entity: str) -> dict[str, Takedown]:
     """What is taken down now: key -> its last entry."""
-    last = {entry.key: entry for entry in entries_of(lake, entity)}
-    return {key: entry for key, entry in last.items() if entry.action == TAKEN_DOWN}
+    return {key: entry for key, entry in last_entries(lake, entity).items() if entry.action == TAKEN_DOWN}
+
+
+def last_entries(lake: Lake, entity: str) -> dict[str, Takedown]:
+    """The entry that counts of each key that has any."""
+    return {entry.key: entry for entry in entries_of(lake, entity)}
 
 
 def without_taken_down(lake: Lake, entity: str, key: str, columns: str, rows: str) -> str:

@@ -12,7 +12,7 @@ No answer is no.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +24,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 
 from content_signals.contract import Table
 from content_signals.errors import BROKEN_DATA
-from content_signals.orchestration.builds import Build
+from content_signals.orchestration.builds import CONTENT_DAG, Build
 from content_signals.orchestration.jobs import PythonJob, python_job
 from content_signals.orchestration.partition import DAY, RUN_ID
 from content_signals.orchestration.paths import JobPaths
@@ -236,4 +236,21 @@ def approved_promotion(table: Table, paths: JobPaths, *, execution_timeout: time
         paths,
         run_id="{{ params['run'] }}",
         execution_timeout=execution_timeout,
+    )
+
+
+def build_next(table: Table, following: Sequence[Table]) -> TriggerDagRunOperator:
+    """The task that starts what is made of an approved day by the DAG that built it, which listens to sources alone.
+
+    The id of the run follows from the run that was stopped: a retry, and a second approval of a build that was cleared
+    and stopped once more, start the same run again and no other beside it.
+    """
+    return TriggerDagRunOperator(
+        task_id="build_next",
+        trigger_dag_id=CONTENT_DAG,
+        trigger_run_id=f"approved__{table.table}__{DAY}__{{{{ params['run'] }}}}",
+        conf={"day": DAY, "tables": [made.table for made in following]},
+        logical_date=None,
+        reset_dag_run=True,
+        openlineage_inject_parent_info=False,
     )

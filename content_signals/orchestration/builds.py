@@ -47,3 +47,11 @@ def content_tables(among: Catalog) -> tuple[Table, ...]:
         if table.content or {read.table for read in table.all_inputs} <= found.keys():
             found[table.table] = table
     return tuple(found.values())
+
+
+def built_after(table: Table, among: Catalog) -> tuple[Table, ...]:
+    """What is made of a table in the DAG that builds it, in build order: that DAG hears of no day of the table."""
+    together = content_tables(among)
+    if table not in together:
+        return ()
+    return tuple(t for t in among.downstream([table.table]) if t in together and t != table)

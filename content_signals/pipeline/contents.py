@@ -33,6 +33,7 @@ from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import write_stage
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.inputs import revision_of
+from content_signals.pipeline.parts import taken_down_of
 from content_signals.quality import status
 
 # What Spark says of a Python worker that is gone: killed for its memory, or by a fault in a decoder.
@@ -40,7 +41,7 @@ LOST_WORKER = ("Python worker exited unexpectedly", "Python worker process termi
 ENDS_ITS_READER = "it ends the process that reads it"
 NOT_READ = "it has gone, or changed, since it was ingested"
 _TASKS_PER_WORKER = 4
-_FOUND = "_found"
+_FOUND, _DOWN = "_found", "_down"
 
 
 @dataclass
@@ -106,6 +107,7 @@ def signals_of_contents(
     assert content is not None  # whoever calls has looked
     rows = driver.withColumn(CONTENT_ID, content_id(content))
     kept = Contents(spark, context.lake.contents(table), revision_of(table))
+    rows = _without_erased(context, spark, table, rows, kept)
     made = Contents(spark, scratch.contents(table), kept.revision) if scratch else kept
     work = _Work(context, spark, table, module, made, max(days) if not scratch else None)
     progress = work.compute(rows, kept)
@@ -121,6 +123,18 @@ def signals_of_contents(
     good = found.where(is_good)
     placed = module.place(good) if hasattr(module, "place") else good
     return placed.select(DAY, *table.keys, *_typed(table, placed)), progress
+
+
+def _without_erased(context: Context, spark: SparkSession, table: Table, rows: DataFrame, kept: Contents) -> DataFrame:
+    """The rows without those of what is taken down whose content is not kept: it is not computed, nor looked for."""
+    driver = context.catalog.any(table.driver.table)
+    keys = taken_down_of(context, driver)
+    if not keys:
+        return rows
+    down = spark.createDataFrame([(key,) for key in keys], f"{driver.keys[0]} string").withColumn(_DOWN, F.lit(True))
+    marked = rows.join(F.broadcast(down), on=driver.keys[0], how="left")
+    marked = marked.join(kept.ids.withColumn(_FOUND, F.lit(True)), on=CONTENT_ID, how="left")
+    return marked.where(F.col(_DOWN).isNull() | F.col(_FOUND).isNotNull()).select(*rows.columns)
 
 
 def content_id(content: Content) -> Column:

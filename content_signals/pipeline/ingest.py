@@ -24,6 +24,7 @@ from content_signals.pipeline.contents import LOST_WORKER
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.landing import LandingFile, broken, find
 from content_signals.pipeline.parsed import Parsed
+from content_signals.pipeline.parts import taken_down_of
 from content_signals.pipeline.told import alerts_of, tell_verdict
 from content_signals.pipeline.validate import Judge, say_verdict
 from content_signals.quality import status
@@ -251,9 +252,13 @@ def _quarantine(context: Context, source: Source, parsed: Parsed, days: Sequence
 
 
 def _keep_contents(context: Context, spark: SparkSession, source: Source, found: DataFrame) -> None:
-    """Keep what is new among the contents, before a day names it."""
+    """Keep what is new among the contents, before a day names it; what is taken down alone has is not kept."""
     kept = Contents(spark, context.lake.contents(source), AS_LANDED)
-    new = found.withColumnRenamed(SHA256, CONTENT_ID).join(kept.ids, on=CONTENT_ID, how="left_anti")
+    down = taken_down_of(context, source)
+    if down:
+        gone = spark.createDataFrame([(key,) for key in down], f"{source.key[0]} string")
+        found = found.join(F.broadcast(gone), on=source.key[0], how="left_anti")
+    new = found.drop(*source.key).withColumnRenamed(SHA256, CONTENT_ID).join(kept.ids, on=CONTENT_ID, how="left_anti")
     kept.add(new.dropDuplicates([CONTENT_ID]), context.run, "contents")
 
 

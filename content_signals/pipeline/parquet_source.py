@@ -48,5 +48,7 @@ def parse(spark: SparkSession, source: Source, files: Mapping[date, str]) -> Par
         {day: good.get(day, 0) + counted["malformed"] for day in files},
         dict.fromkeys(files, counted["malformed"]),
         file_lines=dict.fromkeys(files, counted["lines"]),
-        contents=parsed.where(~bad).select(SHA256, *(c.name for c in source.contents)) if source.contents else None,
+        contents=parsed.where(~bad).select(*source.key, SHA256, *(c.name for c in source.contents))
+        if source.contents
+        else None,
     )

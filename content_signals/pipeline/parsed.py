@@ -25,7 +25,7 @@ class Parsed:
         malformed: how many of them are malformed.
         staged: stages of rows that were staged as they were parsed.
         file_lines: rows of each day's file, where a file holds more than its day.
-        contents: `sha256` and what is kept by it, of the good rows of all days.
+        contents: the key, `sha256` and what is kept by it, of the good rows of all days.
     """
 
     rows: DataFrame | None

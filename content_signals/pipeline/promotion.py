@@ -14,6 +14,7 @@ from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage, read_stage
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.decision import reason_of
+from content_signals.pipeline.parts import hide_parts
 from content_signals.pipeline.told import alerts_of, found_again, tell_verdict
 from content_signals.quality import status
 from content_signals.quality.verdict import STOPPED, Verdict, read_verdict
@@ -100,7 +101,10 @@ def promote_judged(
             f' or content-signals promote {table.name} --day {stage.day} --override --reason "…"',
         )
     note = {f"override_{name}": value for name, value in vars(verdict.override).items()} if verdict.override else {}
+    files = [f"{table.path}/{file.path}" for file in (verdict.kept or stage).files]
+    hide_parts(context, contract, files)  # before anybody can read them
     done = promote(table, stage, verdict.files, kept=verdict.kept, note=note)
+    hide_parts(context, contract, files)  # of what was taken down meanwhile, by somebody who could not see them yet
     if done.already:
         _check_same_rows(table, verdict.kept or stage)
     if decision:  # after the commit, whose metadata says it first: a refused override overruled nothing

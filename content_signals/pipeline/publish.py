@@ -35,6 +35,7 @@ from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import Stage
 from content_signals.lake.takedowns import taken_down
 from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.parts import hide_parts
 from content_signals.pipeline.takedown import mark_taken_down, view_of
 from content_signals.pipeline.told import found_again
 from content_signals.quality.verdict import verdict_of
@@ -194,11 +195,12 @@ class Publication:
         return other.table == self.promoted.table and other.version > self.promoted.version
 
     def _send(self, served: Served, ticket: Ticket, *, full: bool) -> None:
+        parts = hide_parts(self.context, self.table, self.snapshot.files([self.promoted.date]))
         reason = unsupported(self.store, self.now.select(*self.table.values).limit(0).toArrow().schema)
         if reason:
             self._through_feast(reason)
             return
-        marked = mark_taken_down(self.context, self.table) if full or not served.promoted else 0
+        marked = mark_taken_down(self.context, self.table, None if full or not served.promoted else parts)
         changes = self._difference(served, full=full)
         empty = changes.gone is None and not marked
         self.sent = send(self.view, changes, replace(ticket, empty=empty))

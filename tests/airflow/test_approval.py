@@ -15,7 +15,9 @@ import pytest
 from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
-from content_signals.catalog import catalog
+import content_signals.catalog as catalog_module
+from content_signals.catalog import Catalog, catalog
+from content_signals.contract import Computed, Input, Table
 from content_signals.orchestration import approval
 from content_signals.orchestration.approval import (
     ANSWER_WITHIN,
@@ -25,7 +27,7 @@ from content_signals.orchestration.approval import (
     question,
     was_stopped,
 )
-from content_signals.orchestration.builds import Build, build_of
+from content_signals.orchestration.builds import CONTENT_DAG, Build, build_of, built_after
 from content_signals.orchestration.jobs import PythonJob
 from content_signals.orchestration.words import one_line
 
@@ -57,7 +59,8 @@ def test_a_build_asks_last_and_only_when_validate_has_failed(bag: Any, table: An
 def test_an_approval_promotes_and_announces_as_the_build_would(bag: Any, table: Any) -> None:
     build = build_of(table)
     dag, built = bag.dags[f"approve_{table.table}"], bag.dags[build.dag_id]
-    assert [task.task_id for task in dag.topological_sort()] == ["approve", "promote", "announce"]
+    last = ["build_next"] if built_after(table, catalog()) else []
+    assert [task.task_id for task in dag.topological_sort()] == ["approve", "promote", "announce", *last]
     assert isinstance(one(dag, "promote"), PythonJob)
     announcing = one(dag, "announce"), one(built, build.task("announce"))
     names = [{asset.name for asset in task.outlets} for task in announcing]
@@ -74,6 +77,52 @@ def test_no_answer_in_time_is_no(bag: Any) -> None:
     retention = bag.dags["maintain_lake"].params["retention_hours"]
     assert timedelta(hours=retention) > ANSWER_WITHIN, "what is staged must still be there when the answer comes"
     assert set(approve.params) == {"reason"}, "the form has no field of the DAG's own"
+
+
+# What is made of an approved day by the DAG that built it
+
+STOPPED_TABLE, LISTED = "episode_chunks_v1", ["passage_words_v1", "passage_letters_v1"]
+
+
+def made_of(driver: str, name: str) -> Table:
+    """A table without a content of its own."""
+    return Table(
+        name=name,
+        version=1,
+        key=("chunk_id",),
+        driver=Input(driver),
+        columns=(Computed("words_count", "int", about="Words"),),
+        owner="content-signals",
+        about="What the tests make of chunks.",
+        serve=False,
+    )
+
+
+@pytest.fixture
+def with_consumers(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The DAGs of a catalogue in which a table is made of the chunks alone, and another of that."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    more = made_of(STOPPED_TABLE, "passage_words"), made_of("passage_words_v1", "passage_letters")
+    double = Catalog([*catalog().sources, *catalog().tables, *more])
+    monkeypatch.setattr(catalog_module, "catalog", lambda: double)
+    monkeypatch.setattr("content_signals.orchestration.builds.catalog", lambda: double)
+    bag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+    assert bag.import_errors == {}
+    return bag
+
+
+def test_an_approval_builds_what_its_announcement_does_not_reach(with_consumers: Any) -> None:
+    dag = with_consumers.dags[f"approve_{STOPPED_TABLE}"]
+    task = one(dag, "build_next")
+    assert task.upstream_task_ids == {"announce"}
+    assert task.trigger_dag_id == CONTENT_DAG
+    made = [name for name in task.conf["tables"] if name in LISTED]
+    assert made == LISTED, "in build order"
+    assert STOPPED_TABLE not in task.conf["tables"], "its promoted day stays as it was approved"
+    assert one(with_consumers.dags["approve_passage_words_v1"], "build_next").conf["tables"] == LISTED[1:]
+    for name in ("passage_letters_v1", "episode_text_v1", TABLE):  # nothing is made of it there
+        assert not with_consumers.dags[f"approve_{name}"].has_task("build_next"), name
 
 
 # The question
@@ -419,3 +468,37 @@ def test_ask_is_skipped_when_nothing_was_stopped_and_changes_no_colour(
     jobs.plan(**plan)
     run = bag.dags[f"build_{TABLE}"].test(run_conf={"day": DAY})
     assert (str(run.state), states(run)["ask"]) == (state, "skipped")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("database")
+def test_an_approved_day_has_what_is_made_of_it_built_by_one_run_however_often(with_consumers: Any, jobs: Any) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    content, tables = with_consumers.dags[CONTENT_DAG], [STOPPED_TABLE, *LISTED]
+    jobs.plan(validate_signals=(65, SAID, {"verdict": "stopped", "exit_code": 65}))
+    stopped = content.test(run_conf={"day": DAY, "tables": tables})
+    assert states(stopped)["passage_words_v1.extract"] == "upstream_failed"
+
+    jobs.plan()
+    approval = with_consumers.dags[f"approve_{STOPPED_TABLE}"]
+    for _ in range(2):
+        run, _ = answered(approval, CONF, ("Approve", REASON))
+        assert states(run)["build_next"] == "success"
+    with create_session() as session:
+        started = session.scalars(select(DagRun).where(DagRun.run_id.startswith("approved__"))).all()
+    assert [(run.dag_id, run.run_id) for run in started] == [
+        (CONTENT_DAG, f"approved__{STOPPED_TABLE}__{DAY}__{CONF['run']}")
+    ]
+    (conf,) = [run.conf for run in started]
+    assert conf["day"] == DAY
+
+    jobs.plan()
+    followed = states(content.test(run_conf=conf))
+    assert [followed[f"{name}.promote"] for name in LISTED] == ["success", "success"]
+    assert followed[f"{STOPPED_TABLE}.choose"] == "skipped"
+    built = [call["words"][call["words"].index("--table") + 1] for call in jobs.calls()]
+    assert STOPPED_TABLE not in built
+    assert set(LISTED) <= set(built)

@@ -29,6 +29,7 @@ EXPECTED = {
     "rebuild_signals",
     "maintain_lake",
     "release_features",
+    "build_search_index",
     "check_consistency",
     *(build_of(table).dag_id for table in catalog().tables),
     *(f"approve_{table.table}" for table in catalog().tables),
@@ -120,6 +121,13 @@ def test_ingest_waits_ingests_announces_for_each_source(bag: Any) -> None:
         assert ingest.downstream_task_ids == {announce.task_id}
         assert outlet_names(announce) == {source.table}
         assert {wait.owner, ingest.owner, announce.owner} == {source.owner}
+
+
+def test_a_folder_may_be_read_for_a_day_and_a_file_for_an_hour(bag: Any) -> None:
+    dag = bag.dags["ingest_sources"]
+    limits = {s.format: dag.get_task(f"{s.table}.ingest").execution_timeout for s in catalog().sources}
+    assert limits.pop("folder") == timedelta(hours=24)
+    assert set(limits.values()) == {timedelta(hours=1)}
 
 
 def test_ingest_waits_only_for_the_sources_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

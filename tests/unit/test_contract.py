@@ -13,7 +13,9 @@ from content_signals.contract import Column, Computed, Entity, Input, Source, Ta
 from content_signals.errors import USAGE, ContractError, UnknownName
 
 TRACK = Entity("track", join_key="track_id", about="A track")
+ALBUM = Entity("album", join_key="album_id", about="An album")
 CODED = Computed("coded", "int", about="Coded")
+ALBUM_ID = Computed("album_id", "string", about="The album")
 
 
 def windowed(name: str = "w", **changes: Any) -> Windowed:
@@ -116,6 +118,15 @@ def test_a_window_that_contradicts_itself_is_refused(changes: dict[str, Any], to
             )
         ),
         ({"keep_days": -1}, "family_v1: keep_days is 0 or more, not -1"),
+        ({"part_of": ALBUM}, "family_v1: part_of needs an entity of its own and a column album_id"),
+        (
+            {"part_of": ALBUM, "columns": (Computed("album_id", "int", about=""),)},
+            "family_v1: part_of needs an entity of its own and a column album_id",
+        ),
+        (
+            {"part_of": ALBUM, "columns": (ALBUM_ID,), "entity": None, "key": ("a",), "serve": False},
+            "family_v1: part_of needs an entity of its own and a column album_id",
+        ),
         ({"max_quarantine_ratio": 2}, "family_v1: max_quarantine_ratio is a share between 0 and 1, not 2"),
         ({"max_quarantine_ratio": -0.1}, "max_quarantine_ratio is a share between 0 and 1, not -0.1"),
         ({"max_quarantine_ratio": float("nan")}, "max_quarantine_ratio is a share between 0 and 1, not nan"),

@@ -3,13 +3,14 @@
 from content_signals.content import Content
 from content_signals.contract import Computed, Input, Table
 from content_signals.models.files import MINILM_ID
-from content_signals.signals.entities import CHUNK
+from content_signals.signals.entities import CHUNK, EPISODE
 from content_signals.signals.episode_chunks.chunking import VERSION
 
 EPISODE_CHUNKS_V1 = Table(
     name="episode_chunks",
     version=1,
     entity=CHUNK,
+    part_of=EPISODE,
     driver=Input("episode_transcripts_v1"),
     content=Content(id="sha256", reads=("transcript",), revision=f"{MINILM_ID} {VERSION}", batch=200),
     columns=(
