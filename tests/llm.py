@@ -176,15 +176,16 @@ def reply_to(request: Request, text: str = json.dumps(GOOD), **changes: Any) -> 
 
 @dataclass
 class World:
-    """Time that passes when somebody sleeps, and chance that is none."""
+    """Time that passes when somebody sleeps, once for all who sleep at the same time; and chance that is none."""
 
     time: float = 1_000_000.0
     slept: list[float] = field(default_factory=list)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.time += seconds
+        until = self.time + seconds
         await asyncio.sleep(0)
+        self.time = max(self.time, until)
 
     @property
     def surroundings(self) -> Surroundings:
