@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from content_signals.llm.costs import tokens_of_messages
+from content_signals.llm.costs import tokens_of, tokens_of_messages
 from content_signals.llm.digests import canonical, digest
 from content_signals.llm.endpoint import Endpoint
 from content_signals.llm.excerpts import BY_WORDS, Ranking, excerpt
@@ -23,6 +23,8 @@ from content_signals.llm.schema import portable
 # message's text too. Quotes are compared without it.
 _CONTROL = re.compile(r"<(?=[|/!a-zA-Z｜])|\[(?=/?[A-Z_]{3,}\])")
 _INVISIBLE = "\u200b"
+# What the two marks of a fence take beyond their bytes: of a hash hardly two characters make a token.
+_FENCE_TOKENS = 20
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,20 @@ def build(prompt: Prompt, endpoint: Endpoint, item: Item, ranking: Ranking = BY_
         endpoint.output_limit: limit,
         **_response_format(prompt, endpoint),
     }
-    estimate = tokens_of_messages([message["content"] for message in messages], endpoint.bytes_per_token)
     key = identity(prompt, endpoint, ranking).key(item.content_id)
-    return Request(key, item.content_id, body, estimate, limit)
+    return Request(key, item.content_id, body, _estimate(body, endpoint), limit)
+
+
+def _estimate(body: Mapping[str, Any], endpoint: Endpoint) -> int:
+    """Tokens that a call is read as. Endpoints that hold an answer to its schema may count that too."""
+    texts = [message["content"] for message in body["messages"]]
+    schema = json.dumps(body.get("response_format", {}), ensure_ascii=False)
+    fences = sum(message["role"] == "user" for message in body["messages"])
+    return (
+        tokens_of_messages(texts, endpoint.bytes_per_token)
+        + tokens_of(schema, endpoint.bytes_per_token)
+        + fences * _FENCE_TOKENS
+    )
 
 
 def shuffled(prompt: Prompt, content_id: str) -> list[Example]:

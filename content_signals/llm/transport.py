@@ -155,9 +155,8 @@ class OpenAITransport:
         return self._redactor.text(text).encode("utf-8", "replace").decode("utf-8")
 
     def _of_status(self, error: openai.APIStatusError) -> Failure:
-        code = "" if error.code is None else f"{error.code}: "
         headers = {name.lower(): value for name, value in error.response.headers.items()}
-        return of_status(error.status_code, headers, self._redactor.line(f"{code}{error.message}"), time.time())
+        return of_status(error.status_code, headers, self._redactor.line(_said_by(error)), time.time())
 
     def _of_connection(self, error: openai.APIConnectionError) -> Failure:
         cause = type(error.__cause__).__name__ if error.__cause__ else type(error).__name__
@@ -165,6 +164,12 @@ class OpenAITransport:
         if isinstance(error, openai.APITimeoutError):
             return Failure(Kind.TIMEOUT, f"silence: {cause}", billed=billed)
         return Failure(Kind.CONNECTION, f"the connection failed: {cause}", billed=billed)
+
+
+def _said_by(error: openai.APIStatusError) -> str:
+    """Code and message of an answer that is an error; empty where it says nothing. Without the client's own words."""
+    message = error.body.get("message") if isinstance(error.body, Mapping) else error.body
+    return ": ".join(str(part) for part in (error.code, message) if part)
 
 
 def _broken(what: str) -> Failed:

@@ -124,13 +124,15 @@ def test_a_long_transcript_is_shown_in_parts(prompt):
     shown = contents(request)[-1][1]
     assert GAP in shown
     assert tokens_of(shown, 3.0) < 200 + 40, "the budget, the fence and the words around it"
-    assert request.prompt_tokens < 500
+    assert request.prompt_tokens < 500 + tokens_of(json.dumps(request.body["response_format"]), 3.0)
 
 
 def test_a_call_is_estimated_by_all_that_is_sent(prompt):
     request = build(prompt, endpoint(bytes_per_token=2.0), item())
     sent = sum(len(text.encode()) for _, text in contents(request))
-    assert sent / 2 <= request.prompt_tokens <= sent / 2 + 6 * 9
+    # The schema too, which strict endpoints count; and three fences, of whose hashes a token is a character or two.
+    sent += len(json.dumps(request.body["response_format"]))
+    assert sent / 2 + 3 * 12 <= request.prompt_tokens <= sent / 2 + 6 * 9 + 3 * 24
     assert request.tokens == request.prompt_tokens + 100
 
 
