@@ -10,6 +10,7 @@ from content_signals.lake.session import spark_session
 from content_signals.pipeline.beside import import_beside
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.job import main, parser
+from content_signals.pipeline.needs import without_lacking
 from content_signals.pipeline.stale import stale_days
 from content_signals.quality.suite import read_suite
 
@@ -18,7 +19,7 @@ def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outco
     """Run the step."""
     plan = _plan(context, given, days)
     if not plan:
-        context.say("nothing is stale")
+        context.say("nothing to rebuild")
         return Outcome(verdict="passed")
     for table in plan:
         read_suite(table)  # a broken suite is known before anything starts
@@ -34,12 +35,13 @@ def _plan(context: Context, given: argparse.Namespace, days: list[date]) -> dict
     names = [name.strip() for name in (given.tables or "").split(",") if name.strip()]
     if names:
         chosen = [context.catalog.table(name).table for name in names]
-        return {table.table: days for table in context.catalog.downstream(chosen)}
+        found = {table.table: days for table in context.catalog.downstream(chosen)}
+        return without_lacking(context, found, chosen)
     plan: dict[str, list[date]] = {}
     for entry in stale_days(context):
         if not days or entry.day in days:
             plan.setdefault(entry.table, []).append(entry.day)
-    return plan
+    return without_lacking(context, plan, ())
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -32,6 +32,7 @@ ANSWER = {
     "audience": {"quote": "It's for people who write servers", "label": "practitioners"},
     "brand_safety": [{"quote": 'I said "damn it"', "flag": "obscenity"}],
 }
+COLLAPSE = "expect_column_labels_not_to_collapse"
 SCHEMA = "content_id string, transcript string"
 DAY = date(2020, 3, 1)
 
@@ -165,36 +166,38 @@ def engines():
     suite = read_suite("episode_tags_llm_v1")
     # What days before were like is another test's: here is no lake.
     suite["expectations"] = [one for one in suite["expectations"] if "history" not in one["type"]]
-    return {name: Scanner(suite, name) for name in ("fused", "native")}
+    ours = [one for one in suite["expectations"] if one["type"] == COLLAPSE]
+    # Plain Great Expectations takes long over all of them: it runs the rule that is ours.
+    return {"fused": Scanner(suite, "fused"), "native": Scanner({**suite, "expectations": ours}, "native")}
 
 
 @pytest.fixture
 def broken(spark, engines):
-    """The rules that rows break, both engines agreeing."""
+    """The rules that rows break, both engines agreeing on those that are ours."""
     types = {c.name: c.type for c in EPISODE_TAGS_LLM_V1.computed}
     schema = ", ".join(
         f"{name} {kind}" for name, kind in {"episode_id": "string", **types, **STAMPS, "ds": "date"}.items()
     )
     names = [part.split()[0] for part in schema.split(", ")]
 
-    def rules(rows):
+    def rules(rows, native=False):
         frame = spark.createDataFrame([tuple(row[name] for name in names) for row in rows], schema)
-        found = []
-        for engine in ("fused", "native"):
-            failures = engines[engine].failures(engines[engine].run(frame))
-            found.append(sorted((one.rule, one.column, one.severity) for one in failures))
-        assert found[0] == found[1]
-        return found[0]
+        found = {}
+        for name, engine in engines.items() if native else [("fused", engines["fused"])]:
+            failures = engine.failures(engine.run(frame))
+            found[name] = sorted((one.rule, one.column, one.severity) for one in failures)
+        if native:
+            assert found["native"] == [one for one in found["fused"] if one[0] == COLLAPSE]
+        return found["fused"]
 
     return rules
 
 
-COLLAPSE = "expect_column_labels_not_to_collapse"
 NOT_IN = "expect_column_values_to_not_be_in_set"
 
 
 def test_good_days_break_no_rule(broken):
-    assert broken([a_row(n) for n in range(60)]) == []
+    assert broken([a_row(n) for n in range(60)], native=True) == []
     few_bad = [a_row(97 + n, **rejected(status)) for n, status in enumerate(("unparsed", "ungrounded", "declined"))]
     assert broken([a_row(n) for n in range(97)] + few_bad) == []
 
@@ -212,7 +215,7 @@ def test_good_days_break_no_rule(broken):
     ],
 )
 def test_a_model_that_breaks_or_collapses_fails_the_day(broken, changes, rule, column, severity):
-    assert (rule, column, severity) in broken([a_row(n, **changes(n)) for n in range(60)])
+    assert (rule, column, severity) in broken([a_row(n, **changes(n)) for n in range(60)], native=rule == COLLAPSE)
 
 
 def test_few_rows_are_not_judged_for_collapse(broken):

@@ -22,9 +22,8 @@ from content_signals.llm.prompt import read_prompt
 from content_signals.llm.run import Run, run_of
 from content_signals.llm.task import Task
 from content_signals.signals.episode_tags_llm.answer import EpisodeTags
-from content_signals.signals.episode_tags_llm.contract import EPISODE_TAGS_LLM_V1, PROMPT
+from content_signals.signals.episode_tags_llm.contract import ENDPOINT, EPISODE_TAGS_LLM_V1, PROMPT
 
-FILE_NAME = "CONTENT_SIGNALS_LLM"  # the environment variable that holds the file's path
 _ANSWER = (
     "topics array<struct<quote: string, label: string>>, summary struct<quote: string, text: string>, "
     "audience struct<quote: string, label: string>, brand_safety array<struct<quote: string, flag: string>>"
@@ -69,13 +68,12 @@ def run_of_environment(environment: Mapping[str, str] = os.environ) -> Run:
     Raises:
         UsageError: it names no file, or the file is wrong.
     """
-    path = environment.get(FILE_NAME)
-    if not path:
+    if not ENDPOINT.is_met(environment):
         raise UsageError(
-            f"no endpoint for {EPISODE_TAGS_LLM_V1.table}: the environment has no {FILE_NAME}",
-            next_step=f"copy conf/llm.toml, fill it in, and export {FILE_NAME}=…; see docs/language-models.md",
+            f"no endpoint for {EPISODE_TAGS_LLM_V1.table}: the environment has no {ENDPOINT.variable}",
+            next_step=f"{ENDPOINT.variable} names {ENDPOINT.about}",
         )
-    return run_of(path, task(), f"{EPISODE_TAGS_LLM_V1.table} {datetime.now(UTC).date()}")
+    return run_of(environment[ENDPOINT.variable], task(), f"{EPISODE_TAGS_LLM_V1.table} {datetime.now(UTC).date()}")
 
 
 def _tags() -> list[Column]:
