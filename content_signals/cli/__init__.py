@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from content_signals.cli import authoring, features, platform, tables, training  # noqa: F401  # each adds its commands
+from content_signals.cli import authoring, features, llm, platform, tables, training  # noqa: F401  # each adds commands
 from content_signals.cli.common import app
 from content_signals.errors import SignalsError
 

@@ -114,14 +114,11 @@ def build(prompt: Prompt, endpoint: Endpoint, item: Item, ranking: Ranking = BY_
 
 def _estimate(body: Mapping[str, Any], endpoint: Endpoint) -> int:
     """Tokens that a call is read as. Endpoints that hold an answer to its schema may count that too."""
-    texts = [message["content"] for message in body["messages"]]
+    texts: list[str] = [message["content"] for message in body["messages"]]
     schema = json.dumps(body.get("response_format", {}), ensure_ascii=False)
-    fences = sum(message["role"] == "user" for message in body["messages"])
-    return (
-        tokens_of_messages(texts, endpoint.bytes_per_token)
-        + tokens_of(schema, endpoint.bytes_per_token)
-        + fences * _FENCE_TOKENS
-    )
+    fences: int = sum(message["role"] == "user" for message in body["messages"])
+    sent = tokens_of_messages(texts, endpoint.bytes_per_token) + tokens_of(schema, endpoint.bytes_per_token)
+    return sent + fences * _FENCE_TOKENS
 
 
 def shuffled(prompt: Prompt, content_id: str) -> list[Example]:
