@@ -2,9 +2,10 @@
 
     .venv/jobs/bin/python -m benchmarks.episode_tags_llm --transcripts transcripts.parquet --write
 
-Real transcripts, chosen by the hash of their ids. One core: seconds are CPU seconds of this process. The model is
-SmolLM2-135M on this machine, which knows nothing about topics: of its answers only the form is measured here. How good
-a real model is says `content-signals llm evaluate` on a labelled set.
+Real transcripts, chosen by the hash of their ids. One core: seconds are CPU seconds of this process. With --asked N,
+SmolLM2-135M on this machine is asked about N of them too, which takes minutes each and knows nothing about topics: of
+its answers only the form is measured here. How good a real model is says `content-signals llm evaluate` on a labelled
+set.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from tests.llm_server import model_path, model_server
 
 COMMAND = "python -m benchmarks.episode_tags_llm --transcripts transcripts.parquet --write"
 MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "episode_tags_llm" / "measured.json"
+PAIRS = 1000
 LENGTHS = (4, 8, 12, 16, 24, 40)
 
 
@@ -154,13 +156,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--transcripts", type=Path, required=True)
     parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--asked", type=int, default=20, help="episodes that SmolLM2 is asked about")
+    parser.add_argument("--asked", type=int, default=0, help="episodes that SmolLM2 is asked about: minutes each")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     items = transcripts(options.transcripts, options.count)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        chances = chance_of_quotes(items, 1000)
+        chances = chance_of_quotes(items, PAIRS)
         for length, share in chances.items():
             print(f"stretches of {length} characters that another episode says too: {share:.3f}")
         run = run_at("http://127.0.0.1:9/v1", folder)
@@ -168,43 +170,33 @@ def main() -> None:
         print(f"CPU seconds an episode: {building:.4f} to make the call, {judging:.4f} to judge the reply")
         wall, cpu = ledger_seconds(items, run)
         print(f"between call and model, an item: {wall * 1000:.1f} ms, {cpu * 1000:.1f} ms of CPU")
-        with model_server() as url:
-            asked = run_at(url, folder)
-            found = of_model(items[: options.asked], asked)
-        statuses = Counter(outcome.status.value for _, outcome in found)
-        print(f"SmolLM2-135M on {len(found)} episodes: {dict(statuses)}")
-        for _, outcome in found:
-            if outcome.error:
-                print(f"    {outcome.status}: {outcome.error[:150]}")
-        rates = bytes_per_token(found, asked)
         shown = [tokens_of(item.transcript, 3.0) for item in items]
-        print(f"bytes a token: {min(rates):.2f} to {max(rates):.2f}")
         print(f"tokens of a transcript, estimated: median {statistics.median(shown):.0f}")
-        seconds = [outcome.reply.took_ms / 1000 for _, outcome in found if outcome.reply]
-        print(f"seconds a call of SmolLM2: median {statistics.median(seconds):.1f}" if seconds else "no reply")
+        asked = asked_about(items[: options.asked], folder) if options.asked else []
     if options.write:
-        MEASURED.write_text(
-            json.dumps(_report(len(items), chances, building + judging, statuses, rates), indent=2) + "\n"
-        )
+        MEASURED.write_text(json.dumps(_report(len(items), chances, building + judging + cpu, asked), indent=2) + "\n")
 
 
-def _report(
-    items: int, chances: dict[int, float], cpu: float, statuses: Counter[str], rates: list[float]
-) -> dict[str, Any]:
-    asked = statuses.total()
-    of_schema = asked - statuses["unparsed"] - statuses["invalid"] - statuses["cut_off"] - statuses["failed"]
-    quality = [
-        {
-            "what": f"chance that a stretch of {length} characters of one episode is said in another too",
-            "value": f"{share:.3f}",
-            "on": f"1000 pairs of {items} real episodes; a quote has {SHORTEST} characters or more",
-        }
-        for length, share in chances.items()
-    ]
-    quality += [
+def asked_about(items: Sequence[Item], folder: Path) -> list[dict[str, str]]:
+    """What SmolLM2 answers about some episodes, printed; and what of it is a figure."""
+    with model_server() as url:
+        run = run_at(url, folder)
+        found = of_model(items, run)
+    statuses = Counter(outcome.status.value for _, outcome in found)
+    print(f"SmolLM2-135M on {len(found)} episodes: {dict(statuses)}")
+    for _, outcome in found:
+        if outcome.error:
+            print(f"    {outcome.status}: {outcome.error[:150]}")
+    rates = bytes_per_token(found, run)
+    if not rates:
+        return []
+    seconds = [outcome.reply.took_ms / 1000 for _, outcome in found if outcome.reply]
+    print(f"bytes a token: {min(rates):.2f} to {max(rates):.2f}; seconds a call: {statistics.median(seconds):.1f}")
+    of_schema = len(found) - sum(statuses[name] for name in ("unparsed", "invalid", "cut_off", "failed"))
+    return [
         {
             "what": "replies that are JSON of the schema (plumbing alone)",
-            "value": f"{of_schema} of {asked}",
+            "value": f"{of_schema} of {len(found)}",
             "on": f"real episodes, SmolLM2-135M by xllamacpp; {dict(statuses)}",
         },
         {
@@ -213,8 +205,24 @@ def _report(
             "on": f"{len(rates)} calls of SmolLM2-135M; 3.0 is what limits and budgets go by",
         },
     ]
+
+
+def _report(items: int, chances: dict[int, float], cpu: float, asked: list[dict[str, str]]) -> dict[str, Any]:
+    quality = [
+        {
+            "what": f"chance that a stretch of {length} characters of one episode is said in another too",
+            "value": f"{share:.3f}",
+            "on": f"{PAIRS} pairs of {items} real episodes; a quote has {SHORTEST} characters or more",
+        }
+        for length, share in chances.items()
+    ] + asked
     cost = {"rows_per_cpu_second": round(1 / cpu, 1), "core_hours_per_100_million": round(cpu * 1e8 / 3600)}
-    return {"command": COMMAND, "machine": machine(), "quality": quality, "cost": cost}
+    return {
+        "command": COMMAND,
+        "machine": "{processor}, {cores} cores, Python {python}".format(**machine()),
+        "quality": quality,
+        "cost": cost,
+    }
 
 
 if __name__ == "__main__":

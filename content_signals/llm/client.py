@@ -175,7 +175,7 @@ class Client:
             pause = failure.retry_after if failure else 0.0
             settle(state, now, ask.lease, rules, tokens=tokens, micros=micros, result=result, pause=pause)
             if failure and failure.kind is Kind.CLOSED:
-                halt(state, now, rules.budget.name, failure.error)
+                halt(state, now, rules.budget, failure.error)
 
         await self._on_state(change)
 

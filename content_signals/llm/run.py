@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from content_signals.errors import UsageError
 from content_signals.llm.costs import micros
@@ -37,6 +38,15 @@ class _Ledger(BaseModel):
     url_name: str = ""
 
 
+class _Worker(BaseModel):
+    """How long a run may take, and how many items each of its workers has in hand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hours: float | None = Field(default=None, gt=0)
+    at_once: int = Field(default=16, ge=1)
+
+
 class _File(BaseModel):
     """The file of an endpoint and its limits. Each section is the class of its name."""
 
@@ -48,6 +58,7 @@ class _File(BaseModel):
     breaker: Breaker = Breaker()
     retry: Retry = Retry()
     ledger: _Ledger
+    run: _Worker = _Worker()
 
 
 @dataclass(frozen=True)
@@ -80,8 +91,12 @@ class Run:
         return self.endpoint.call_seconds + _SLACK_SECONDS
 
 
-def run_of(file: str | Path, task: Task, name: str, *, stop_at: float | None = None) -> Run:
+def run_of(file: str | Path, task: Task, name: str, *, attempt: str = "", began: float | None = None) -> Run:
     """The run that a TOML file describes, under a name that its budget is kept by.
+
+    Args:
+        attempt: see `Budget`.
+        began: seconds since 1970, from which the deadline counts, `hours` of the section `run`; None: now.
 
     Amounts of money are written in units of the currency: `input_per_million = 0.15`, `money = 25`. They are read as
     decimals, never as floats.
@@ -92,7 +107,7 @@ def run_of(file: str | Path, task: Task, name: str, *, stop_at: float | None = N
     path = Path(file)
     try:
         values = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
-        budget = {**values.get("budget", {}), "name": name}
+        budget = {**values.get("budget", {}), "name": name, "attempt": attempt}
         kept = _File.model_validate({**_in_micros({**values, "budget": budget})})
         ledger = LedgerAt(**kept.ledger.model_dump())
     except ValidationError as error:
@@ -100,8 +115,9 @@ def run_of(file: str | Path, task: Task, name: str, *, stop_at: float | None = N
         raise UsageError(f"{path} is wrong: {told}", next_step=f"mend {path}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}", next_step=f"mend {path}") from None
+    stop_at = None if kept.run.hours is None else (began or time.time()) + kept.run.hours * 3600
     rules = Rules(kept.limits, kept.budget, kept.breaker)
-    return Run(task, kept.endpoint, rules, kept.retry, ledger, stop_at)
+    return Run(task, kept.endpoint, rules, kept.retry, ledger, stop_at, kept.run.at_once)
 
 
 def _in_micros(values: dict[str, Any]) -> dict[str, Any]:

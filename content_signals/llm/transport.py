@@ -18,6 +18,9 @@ from content_signals.llm.redaction import Redactor
 from content_signals.llm.reply import Reply
 from content_signals.llm.request import Request
 
+# Codes of errors by which endpoints say that a filter stopped the call: of its prompt, that is of the transcript.
+_FILTERED = frozenset({"content_filter", "content_policy_violation"})
+
 
 class Transport(Protocol):
     """Sends calls."""
@@ -62,7 +65,10 @@ class OpenAITransport:
                 Failure(Kind.TIMEOUT, f"no answer within {self._endpoint.call_seconds:g} s", billed=True)
             ) from None
         except openai.APIStatusError as error:
-            raise Failed(self._of_status(error)) from None
+            if error.code not in _FILTERED:
+                raise Failed(self._of_status(error)) from None
+            # An answer like any other, kept and counted: asking again would bring the same.
+            body = {"choices": [{"finish_reason": "content_filter", "message": {}}]}
         except openai.APIConnectionError as error:
             raise Failed(self._of_connection(error)) from None
         except openai.APIError as error:  # an error that came in the middle of a stream

@@ -74,7 +74,7 @@ def test_the_prompt_of_the_family_goes_through(url, tmp_path):
     short = replace(
         prompt,
         examples=(),
-        decoding=prompt.decoding.model_copy(update={"max_output_tokens": 250}),
+        decoding=prompt.decoding.model_copy(update={"max_output_tokens": 120}),
     )
     rules = Rules(Limits(), Budget(name="run-1"), Breaker())
     endpoint = Endpoint(base_url=url, weights=model_path().name, **PATIENT)

@@ -86,6 +86,15 @@ def test_tokens_that_nobody_counted_are_estimated_and_said_to_be(ask, usage):
     assert reply.cost_micros == 2 * reply.prompt_tokens + 10 * reply.output_tokens
 
 
+@pytest.mark.parametrize("code", ["content_filter", "content_policy_violation"])
+def test_a_filter_before_the_model_is_an_answer_and_is_not_asked_again(ask, code):
+    (reply,), server = ask(fails(400, "The prompt was filtered", code=code))
+    (again,), another = ask(says(completion(TEXT)))
+    assert (reply.text, reply.finish_reason, reply.output_tokens, reply.estimated) == ("", "content_filter", 0, True)
+    assert again == reply
+    assert (len(server.calls), len(another.calls)) == (1, 0)
+
+
 def test_a_busy_endpoint_is_asked_again_when_it_says(ask):
     began = time.monotonic()
     (reply,), server = ask(fails(429, "slow down", retry_after="1"), says(completion(TEXT)))

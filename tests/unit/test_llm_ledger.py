@@ -198,9 +198,26 @@ def test_a_call_that_was_not_sent_is_taken_back():
 
 def test_a_run_is_stopped_for_the_first_reason():
     state = State()
-    halt(state, 0.0, "run-1", "the key is refused")
-    halt(state, 1.0, "run-1", "something else")
+    halt(state, 0.0, Budget(name="run-1"), "the key is refused")
+    halt(state, 1.0, Budget(name="run-1"), "something else")
     assert reserve(state, 2.0, ask(), rules()) == Stop("the key is refused")
+
+
+def test_what_ended_an_attempt_does_not_end_the_next_which_has_what_is_left():
+    state, first = State(), rules(budget={"calls": 2, "attempt": "first"})
+    one = ask()
+    assert reserve(state, 0.0, one, first) == Granted()
+    settle(state, 1.0, one.lease, first, tokens=1, micros=0, result=Result.NEUTRAL)
+    halt(state, 1.0, first.budget, "the key is refused")
+    state = kept(state)
+    assert reserve(state, 2.0, ask(), first) == Stop("the key is refused")
+    second = rules(budget={"calls": 2, "attempt": "second"})
+    assert reserve(state, 3.0, ask(), second) == Granted()
+    spent = reserve(state, 4.0, ask(), second)
+    assert isinstance(spent, Stop)
+    assert "2 of 2 calls" in spent.why
+    raised = rules(budget={"calls": 3, "attempt": "third"})
+    assert reserve(state, 5.0, ask(), raised) == Granted()
 
 
 def failing(state: State, now: float, mine: Rules, result: Result = Result.BAD, **more) -> object:

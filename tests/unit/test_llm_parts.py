@@ -189,7 +189,7 @@ path = "/var/lib/ledger.sqlite"
 
 def read(tmp_path, text=FILE):
     (tmp_path / "llm.toml").write_text(text)
-    return run_of(tmp_path / "llm.toml", run_in(tmp_path).task, "run-7", stop_at=5.0)
+    return run_of(tmp_path / "llm.toml", run_in(tmp_path).task, "run-7", attempt="a1", began=1_000.0)
 
 
 def test_a_run_is_read_from_a_file(tmp_path):
@@ -198,7 +198,12 @@ def test_a_run_is_read_from_a_file(tmp_path):
     assert (run.endpoint.input_micros_per_million, run.endpoint.output_micros_per_million) == (150_000, 600_000)
     assert (run.endpoint.call_seconds, run.rules.limits.concurrency) == (90, 4)
     assert (run.rules.budget.name, run.rules.budget.calls, run.rules.budget.money_micros) == ("run-7", 1000, 2_500_000)
-    assert (run.ledger.path, run.stop_at) == ("/var/lib/ledger.sqlite", 5.0)
+    assert (run.ledger.path, run.stop_at, run.at_once) == ("/var/lib/ledger.sqlite", None, 16)
+
+
+def test_a_run_has_hours_from_its_beginning(tmp_path):
+    run = read(tmp_path, FILE + "[run]\nhours = 1.5\nat_once = 3\n")
+    assert (run.stop_at, run.at_once, run.rules.budget.attempt) == (1_000.0 + 5_400, 3, "a1")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ class Budget(BaseModel):
     """Of a run, all its tasks and their retries together. None: no limit.
 
     Attributes:
-        name: the run.
+        name: whatever has this name shares the budget: a day's runs, say.
+        attempt: the process that drives the run. What ended an earlier one, a refused key say, does not end this one;
+            what was used is used.
         calls: calls that are sent.
         tokens: read and written.
         money_micros: in micro-units of the endpoint's currency.
@@ -38,6 +40,7 @@ class Budget(BaseModel):
     model_config = _STRICT
 
     name: str = Field(min_length=1)
+    attempt: str = ""
     calls: int | None = Field(default=None, ge=0)
     tokens: int | None = Field(default=None, ge=0)
     money_micros: int | None = Field(default=None, ge=0)

@@ -44,12 +44,13 @@ class Lease:
 
 @dataclass
 class Spent:
-    """What a run has used, calls under way left out; and why it was stopped."""
+    """What a budget has given, calls under way left out; and why which attempt was stopped."""
 
     calls: int = 0
     tokens: int = 0
     micros: int = 0
     stopped: str = ""
+    attempt: str = ""
     last: float = 0.0
 
 
@@ -94,13 +95,13 @@ def reserve(state: State, now: float, ask: Ask, rules: Rules) -> Decision:
     _expire(state, now)
     budget = rules.budget
     spent = state.budgets.get(budget.name, Spent())
-    if spent.stopped:
+    if spent.stopped and spent.attempt == budget.attempt:
         return Stop(spent.stopped)
     per_minute = rules.limits.tokens_per_minute
     if per_minute is not None and ask.tokens > per_minute:
         return TooLarge(f"the call may take {ask.tokens} tokens, the limit is {per_minute} a minute")
     if lacking := _lacking(budget, spent, ask, ()):
-        halt(state, now, budget.name, lacking)
+        halt(state, now, budget, lacking)
         return Stop(lacking)
     waits = [
         _breaker_wait(state, now, rules.breaker),
@@ -151,10 +152,11 @@ def refund(state: State, lease: str) -> None:
         state.budgets[held.budget].calls -= 1
 
 
-def halt(state: State, now: float, budget: str, why: str) -> None:
-    """End a run: no call of it is granted any more. The first reason is kept."""
-    spent = state.budgets.setdefault(budget, Spent())
-    spent.stopped = spent.stopped or why
+def halt(state: State, now: float, budget: Budget, why: str) -> None:
+    """End an attempt of a run: no call of it is granted any more. The first reason is kept."""
+    spent = state.budgets.setdefault(budget.name, Spent())
+    if not spent.stopped or spent.attempt != budget.attempt:
+        spent.stopped, spent.attempt = why, budget.attempt
     spent.last = now
 
 
@@ -249,4 +251,4 @@ def _failed(state: State, now: float, rules: Rules, probe: bool) -> None:
         state.tries += 1
     state.open_until = now + min(breaker.open_seconds * 2**state.tries, breaker.max_open_seconds)
     if state.tries >= breaker.max_tries:
-        halt(state, now, rules.budget.name, f"the endpoint is down: {state.failures} calls failed one after the other")
+        halt(state, now, rules.budget, f"the endpoint is down: {state.failures} calls failed one after the other")

@@ -1,13 +1,16 @@
 """Transcripts to tags by a language model, once for each transcript.
 
 Which endpoint, within which limits and budget, says the TOML file that the environment names. A budget is a day's, in
-UTC: a run that is tried again has no second one. What is not answered for good, because the budget is spent or the
-endpoint is down, has no row here, and the next run asks for it; what was paid for is in the ledger meanwhile.
+UTC: a run that is tried again has no second one, though what ended the one before does not end it. What is not answered
+for good, because the budget is spent or the endpoint is down, has no row here, and the next run asks for it; what was
+paid for is in the ledger meanwhile.
 """
 
 from __future__ import annotations
 
 import os
+import time
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -24,6 +27,8 @@ from content_signals.llm.task import Task
 from content_signals.signals.episode_tags_llm.answer import EpisodeTags
 from content_signals.signals.episode_tags_llm.contract import ENDPOINT, EPISODE_TAGS_LLM_V1, PROMPT
 
+# A process is an attempt: what ended another one, a key that was refused say, may have been mended since.
+_ATTEMPT, _BEGAN = uuid.uuid4().hex, time.time()
 _ANSWER = (
     "topics array<struct<quote: string, label: string>>, summary struct<quote: string, text: string>, "
     "audience struct<quote: string, label: string>, brand_safety array<struct<quote: string, flag: string>>"
@@ -40,6 +45,22 @@ def compute(contents: DataFrame) -> DataFrame:
         text. No row for what is to be asked again.
     """
     return tagged(contents, run_of_environment())
+
+
+NO_ROW = "the model has not answered yet; the next run asks again"
+
+
+def why_no_row() -> str:
+    """Why the run of today ended, by the ledger; else where to look."""
+    run = run_of_environment()
+    ledger = run.ledger.open()
+    try:
+        spent = ledger.update(run.endpoint.name, lambda state, _: state.budgets.get(run.rules.budget.name))
+    finally:
+        ledger.close()
+    if spent is None:
+        return f"endpoint {run.endpoint.name} was not called today"
+    return spent.stopped or f"endpoint {run.endpoint.name} did not answer them, or refused them"
 
 
 def place(found: DataFrame) -> DataFrame:
@@ -73,7 +94,8 @@ def run_of_environment(environment: Mapping[str, str] = os.environ) -> Run:
             f"no endpoint for {EPISODE_TAGS_LLM_V1.table}: the environment has no {ENDPOINT.variable}",
             next_step=f"{ENDPOINT.variable} names {ENDPOINT.about}",
         )
-    return run_of(environment[ENDPOINT.variable], task(), f"{EPISODE_TAGS_LLM_V1.table} {datetime.now(UTC).date()}")
+    name = f"{EPISODE_TAGS_LLM_V1.table} {datetime.now(UTC).date()}"
+    return run_of(environment[ENDPOINT.variable], task(), name, attempt=_ATTEMPT, began=_BEGAN)
 
 
 def _tags() -> list[Column]:
