@@ -1,4 +1,4 @@
-"""Commands about language models: how good one's answers are."""
+"""Commands about language models: how good one's answers are, and where it need not be asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from content_signals.cli.common import Json, app
 
-llm_app = typer.Typer(no_args_is_help=True, help="Language models: how good their answers are.")
+llm_app = typer.Typer(no_args_is_help=True, help="Language models: how good they are, where they save.")
 app.add_typer(llm_app, name="llm")
 
 
@@ -20,11 +20,6 @@ class Judged(StrEnum):
     TOPICS = "topics"
     AUDIENCE = "audience"
     BRAND_SAFETY = "brand_safety"
-
-
-@llm_app.callback()
-def _llm() -> None:
-    """Keeps `evaluate` a command of its own while it is the only one."""
 
 
 @llm_app.command()
@@ -70,6 +65,22 @@ def evaluate(
             state="answers that were paid for are kept",
             next_step="run it again: only what is missing is asked for",
         )
+
+
+@llm_app.command()
+def route(
+    answered: Annotated[Path, typer.Argument(metavar="FILE", help="Parquet: topics, probabilities, main_topic.")],
+    agreement: Annotated[
+        float, typer.Option("--agreement", min=0, max=1, help="How often the two have to agree, with 95 % confidence.")
+    ] = 0.95,
+    json: Json = False,
+) -> None:
+    """What it saves to ask the model only where the classifier of episode_topics_v1 is not sure. Asks nobody."""
+    from content_signals.inspection import show
+    from content_signals.inspection.routing import read_cases, routing
+
+    cases, left_out = read_cases(answered)
+    show.record(routing(cases, agreement, left_out), json)
 
 
 def _json(record: object) -> str:
