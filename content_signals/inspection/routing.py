@@ -1,4 +1,4 @@
-"""What asking a model only where the classifier is not sure saves, and how often the two agree where it is not asked."""
+"""What asking a model only where the classifier is not sure saves, and how often the two agree elsewhere."""
 
 from __future__ import annotations
 
