@@ -12,8 +12,9 @@ from content_signals.contract import STAMPS
 from content_signals.errors import UsageError
 from content_signals.quality.scan import Scanner
 from content_signals.quality.suite import read_suite
+from content_signals.signals.episode_tags_llm import compute as module
 from content_signals.signals.episode_tags_llm.answer import FLAGS, TOPICS
-from content_signals.signals.episode_tags_llm.compute import compute, place, run_of_environment
+from content_signals.signals.episode_tags_llm.compute import compute, place, run_of_environment, why_no_row
 from content_signals.signals.episode_tags_llm.contract import EPISODE_TAGS_LLM_V1
 from tests.llm_server import completion, fails, says, scripted_server
 
@@ -126,6 +127,28 @@ def test_without_an_endpoint_the_call_is_refused(monkeypatch, spark):
         compute(spark.createDataFrame([], SCHEMA))
     with pytest.raises(UsageError, match="cannot be read"):
         run_of_environment({"CONTENT_SIGNALS_LLM": "/nowhere/llm.toml"})
+
+
+def test_a_spent_budget_is_told_and_the_next_run_has_what_it_was_raised_by(spark, tmp_path, monkeypatch):
+    texts = [f"Number {n}. {TEXT}" for n in range(3)]
+    contents = [(hashlib.sha256(text.encode()).hexdigest(), text) for text in texts]
+    monkeypatch.setenv("CONTENT_SIGNALS_LLM", str(tmp_path / "llm.toml"))
+
+    def made(calls, attempt):
+        (tmp_path / "llm.toml").write_text(
+            f'[endpoint]\nbase_url = "{server.url}"\nweights = "w"\n[budget]\ncalls = {calls}\n'
+            f'[ledger]\npath = "{tmp_path}/ledger.sqlite"\n'
+        )
+        monkeypatch.setattr(module, "_ATTEMPT", attempt)
+        return len(compute(spark.createDataFrame(contents, SCHEMA).coalesce(1)).collect())
+
+    with scripted_server(good()) as server:
+        assert made(1, "first") == 1
+        assert "is spent: 1 of 1 calls" in why_no_row()
+        assert made(2, "first") == 1, "a run that ended is over"
+        assert made(2, "second") == 2
+        assert made(3, "third") == 3
+        assert len(server.calls) == 3, "each was paid for once"
 
 
 # --- the rules
