@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _RESULTS = {
     Kind.BUSY: Result.NEUTRAL,
-    Kind.REFUSED: Result.NEUTRAL,
+    Kind.REFUSED: Result.REFUSED,
     Kind.CLOSED: Result.NEUTRAL,
     Kind.SERVER: Result.BAD,
     Kind.TIMEOUT: Result.BAD,
@@ -176,6 +176,9 @@ class Client:
             settle(state, now, ask.lease, rules, tokens=tokens, micros=micros, result=result, pause=pause)
             if failure and failure.kind is Kind.CLOSED:
                 halt(state, now, rules.budget, failure.error)
+            elif failure and state.refused >= rules.breaker.max_refused:
+                why = f"{state.refused} calls were refused one after the other; the last: {failure.error}"
+                halt(state, now, rules.budget, why)
 
         await self._on_state(change)
 

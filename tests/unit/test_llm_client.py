@@ -9,8 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from content_signals.llm import client as client_module
 from content_signals.llm.failure import Failure, Kind
 from content_signals.llm.ledger.file import FileLedger
+from content_signals.llm.ledger.limits import Granted
+from content_signals.llm.ledger.state import reserve
 from content_signals.llm.ledger.store import LedgerError
 from content_signals.llm.outcome import Status, Unanswered
 from content_signals.llm.reply import Reply
@@ -207,7 +210,16 @@ def script_keys(script):
     return [request.key for request in script.sent]
 
 
-def test_limits_hold_for_all_workers_together(tmp_path, world):
+def test_limits_hold_for_all_workers_together(tmp_path, world, monkeypatch):
+    began = []  # by the clock of the ledger: this world's time leaps while a call is on its way
+
+    def noted(state, now, wanted, rules):
+        decision = reserve(state, now, wanted, rules)
+        if isinstance(decision, Granted):
+            began.append(now)
+        return decision
+
+    monkeypatch.setattr(client_module, "reserve", noted)
     run = run_in(tmp_path, limits={"concurrency": 2, "requests_per_minute": 6})
     script = Script(good(run), world=world)
 
@@ -221,8 +233,9 @@ def test_limits_hold_for_all_workers_together(tmp_path, world):
 
     assert all(isinstance(one, Reply) for one in asyncio.run(work()))
     assert script.most <= 2
-    assert all(sum(at <= t < at + 60 for t in script.times) <= 6 for at in script.times)
-    assert max(script.times) - min(script.times) < 200, "15 calls of 6 a minute: over after two minutes and the waits"
+    assert len(began) == 15
+    assert all(sum(at <= t < at + 60 for t in began) <= 6 for at in began)
+    assert max(began) - min(began) < 200, "15 calls of 6 a minute: over after two minutes and the waits"
 
 
 def test_an_endpoint_that_is_down_is_left_alone_and_then_given_up(tmp_path, world, ask):
@@ -338,3 +351,22 @@ def test_nothing_is_logged_of_what_is_asked(tmp_path, ask, caplog):
     run = run_in(tmp_path)
     ask(run, Script(good(run)), request_of(run))
     assert "noodles" not in caplog.text
+
+
+def test_an_endpoint_that_finds_fault_with_every_call_is_not_asked_about_all(tmp_path, world, ask):
+    run = run_in(tmp_path, breaker={"max_refused": 3}, limits={"concurrency": 1})
+    script = Script(Failure(Kind.REFUSED, "HTTP 400: no such response_format"))
+    found = ask(run, script, *(request_of(run, f"Note number {n} about noodles.") for n in range(12)))
+    assert [one.status for one in found].count(Status.REFUSED) == len(script.sent) == 3
+    assert {one.error for one in found if one.status is Status.NOT_ASKED} == {
+        "3 calls were refused one after the other; the last: HTTP 400: no such response_format"
+    }
+
+
+def test_a_good_answer_between_them_and_refusals_are_faults_of_their_own(tmp_path, world, ask):
+    run = run_in(tmp_path, breaker={"max_refused": 3}, limits={"concurrency": 1})
+    bad, well = Failure(Kind.REFUSED, "HTTP 400: no"), good(run)
+    script = Script(bad, bad, well, bad, bad, well, bad, bad, well)
+    found = ask(run, script, *(request_of(run, f"Note number {n} about noodles.") for n in range(12)))
+    assert len(script.sent) == 12
+    assert sum(isinstance(one, Reply) for one in found) == 6

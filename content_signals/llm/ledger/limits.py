@@ -55,6 +55,7 @@ class Breaker(BaseModel):
         open_seconds: the first while; each one after a failed try is twice as long.
         max_open_seconds: no while is longer.
         max_tries: after so many failed tries the run ends.
+        max_refused: so many calls were found at fault one after the other: it is no fault of theirs, and the run ends.
     """
 
     model_config = _STRICT
@@ -63,6 +64,7 @@ class Breaker(BaseModel):
     open_seconds: float = Field(default=15, gt=0)
     max_open_seconds: float = Field(default=300, gt=0)
     max_tries: int = Field(default=5, ge=1)
+    max_refused: int = Field(default=20, ge=1)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ class Result(StrEnum):
 
     GOOD = "good"
     BAD = "bad"  # no answer, or an error of the server
-    NEUTRAL = "neutral"  # it answered that it would not: too many calls, a fault of this one
+    NEUTRAL = "neutral"  # it answered that it would not now: too many calls
+    REFUSED = "refused"  # it found fault with this call: it is up, but where all calls are refused, their like are
 
 
 @dataclass
@@ -64,6 +65,7 @@ class State:
         budgets: run -> what it has used.
         failures: calls that failed since the last good one.
         tries: times the endpoint was found still down.
+        refused: calls it found fault with since the last good one.
         open_until: no call before, but for the one that tries.
         paused_until: no call before: the endpoint asked for it.
     """
@@ -73,6 +75,7 @@ class State:
     budgets: dict[str, Spent] = field(default_factory=dict)
     failures: int = 0
     tries: int = 0
+    refused: int = 0
     open_until: float = 0.0
     paused_until: float = 0.0
 
@@ -134,7 +137,8 @@ def settle(
         _spend(state, held.budget, tokens, micros)
     state.paused_until = max(state.paused_until, now + pause) if pause > 0 else state.paused_until
     probe = held is not None and held.probe
-    if result is Result.GOOD or (result is Result.NEUTRAL and probe):
+    state.refused = 0 if result is Result.GOOD else state.refused + (result is Result.REFUSED)
+    if result is Result.GOOD or (result in (Result.NEUTRAL, Result.REFUSED) and probe):
         state.failures, state.tries, state.open_until = 0, 0, 0.0
     elif result is Result.BAD:
         _failed(state, now, rules, probe)
