@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from types import ModuleType
 from typing import TypeVar
 
 from content_signals import signals, sources
+from content_signals.content import Need
 from content_signals.contract import SHA256, Computed, Source, Table, Type, Windowed
 from content_signals.errors import ContractError, UnknownName, nearest
 
@@ -92,6 +93,13 @@ class Catalog:
             if {i.table for i in table.all_inputs} <= there:
                 there.add(table.table)
         return tuple(t for t in self.tables if t.table in there)
+
+    def lacking(self, table: Table, environment: Mapping[str, str]) -> tuple[Need, ...]:
+        """What a table, or one it is made from, needs and an environment does not have; empty: it can be made."""
+        own = [need for need in (table.content.needs if table.content else ()) if not need.is_met(environment)]
+        above = [self._by_name[read.table] for read in table.all_inputs]
+        inherited = [need for one in above if isinstance(one, Table) for need in self.lacking(one, environment)]
+        return tuple(dict.fromkeys([*own, *inherited]))
 
     def types(self, contract: Source | Table) -> dict[str, Type]:
         """Key column or signal -> its type, keys first; of a source, its columns.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
@@ -9,6 +11,33 @@ from content_signals.declaration import STRICT, Declaration, check_name, require
 
 CONTENT_ID = "content_id"  # SHA-256 of a content, 64 hexadecimal digits
 REASON = "reason"  # why nothing can be made of it; null where something was
+
+
+@dataclass(frozen=True, config=STRICT)
+class Need(Declaration):
+    """An environment variable that names what computing takes and not every installation has: a language model, say.
+
+    Where it is not set, whatever builds all tables leaves those that need it out, and says why; asked for by name they
+    are refused.
+
+    Attributes:
+        variable: its name. It is looked up where Airflow and the jobs run.
+        about: what it names, and how to come by it.
+    """
+
+    variable: str
+    about: str
+
+    @model_validator(mode="after")
+    def _check(self) -> Need:
+        named = self.variable.isidentifier() and self.variable.isupper()
+        require(named, f"need: {self.variable!r} is no name of an environment variable (A-Z, 0-9, _)")
+        require(bool(self.about), f"need {self.variable}: say what it names")
+        return self
+
+    def is_met(self, environment: Mapping[str, str]) -> bool:
+        """Whether the variable is set, to more than white space."""
+        return bool(environment.get(self.variable, "").strip())
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -21,6 +50,7 @@ class Content(Declaration):
         id: the driver's column with the SHA-256 of the content; "": it is taken over `reads`.
         each: columns among `reads` that tell the rows of one content apart, where it has several.
         batch: so many contents are computed before their results are kept.
+        needs: what computing takes that not every installation has.
     """
 
     reads: tuple[str, ...]
@@ -28,6 +58,7 @@ class Content(Declaration):
     id: str = ""
     each: tuple[str, ...] = ()
     batch: int = 50_000
+    needs: tuple[Need, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Content:

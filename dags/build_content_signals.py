@@ -5,6 +5,11 @@ built, the other groups are skipped. A group a table: `choose` skips it or not; 
 day have been computed before, computes the others in batches, and keeps each batch at once; `validate`, `promote`,
 `announce` and `ask` are those of every table (see any `build_` DAG).
 
+A table may need what not every installation has: `episode_tags_llm_v1` a language model, which `CONTENT_SIGNALS_LLM`
+names. Where Airflow's environment has no such variable, the form does not choose the table, and a run that a source
+starts skips it: the log of `choose` says what is missing. Chosen all the same, `extract` refuses it, and says what to
+do.
+
 ### How far is it?
 The log of `extract` has a line a batch: how many contents are done, how many were cached, that is computed on an
 earlier day, how many are set aside because nothing can be made of them, and about how long the rest will take. The page
@@ -15,6 +20,7 @@ Until a day is promoted readers see what was promoted before. Whatever was compu
 goes on where it was.
 
 * **`extract`, exit code 75**: a store that does not answer, or an input that has no such day yet; retried already.
+* **`extract`, exit code 64**: the table was chosen though what it needs is not set. Set it where Airflow runs.
 * **`extract`, exit code 1**: a crash; retried already. Read the log, mend the cause, clear the task. A single content
   that ends the process which reads it is no crash: it is found, set aside, and the others go on.
 * **others**: as in the `build_` DAGs. What was set aside, and why: `content-signals quarantine`.
@@ -40,7 +46,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from airflow.sdk import PartitionedAssetTimetable, TaskGroup, TriggerRule, task
+from airflow.sdk import Param, PartitionedAssetTimetable, TaskGroup, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from content_signals.catalog import catalog
@@ -64,6 +70,27 @@ def choose(table: str, *, params: Mapping[str, Any], triggering_asset_events: Ma
     if table not in made:
         why = f"made of none of {', '.join(sorted(announced))}" if announced else "not chosen for this run"
         raise AirflowSkipException(f"{table} is {why}")
+    # Who chose it in the form is told by the job: he would take a skipped table for a built one.
+    if announced and table not in made_here():
+        raise AirflowSkipException(f"{table} cannot be made here: {told_lacking(table)}")
+
+
+def made_here() -> list[str]:
+    """The tables whose needs this installation meets."""
+    return [table.table for table in TABLES if not catalog().lacking(table, os.environ)]
+
+
+def told_lacking(name: str) -> str:
+    """What of a table's needs is not met."""
+    lacking = catalog().lacking(catalog().table(name), os.environ)
+    return "; ".join(f"{need.variable} is not set, which names {need.about}" for need in lacking)
+
+
+def tables_field() -> Param:
+    """The tables of a run; those that cannot be made here are not chosen beforehand."""
+    about = "Which tables to build; the others are skipped."
+    lacking = [f"{name} is not chosen: {told_lacking(name)}." for name in NAMES if name not in made_here()]
+    return choice_field(NAMES, "Tables", " ".join([about, *lacking]), chosen=made_here())
 
 
 with signals_dag(
@@ -77,7 +104,7 @@ with signals_dag(
     max_active_runs=8,
     params={
         "day": day_field(),
-        "tables": choice_field(NAMES, "Tables", "Which tables to build; the others are skipped.", chosen=NAMES),
+        "tables": tables_field(),
     },
 ):
     promoted: dict[str, Any] = {}

@@ -9,11 +9,13 @@ from content_signals.lake.session import spark_session
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.extract import extract
 from content_signals.pipeline.job import main, parser
+from content_signals.pipeline.needs import check_needs
 
 
 def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:
     """Run the step."""
     table = context.catalog.table(given.table)
+    check_needs(context.catalog, table)
     return extract(context, spark_session(f"extract {table.table}"), table, days)
 
 

@@ -10,6 +10,7 @@ from content_signals.lake.session import spark_session
 from content_signals.pipeline.beside import import_beside
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.job import main, parser
+from content_signals.pipeline.needs import without_lacking
 from content_signals.pipeline.stale import stale_days
 from content_signals.quality.suite import read_suite
 
@@ -18,7 +19,7 @@ def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outco
     """Run the step."""
     plan = _plan(context, given, days)
     if not plan:
-        context.say("nothing is stale")
+        context.say("nothing to rebuild")
         return Outcome(verdict="passed")
     for table in plan:
         read_suite(table)  # a broken suite is known before anything starts
@@ -31,20 +32,20 @@ def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outco
 def _plan(context: Context, given: argparse.Namespace, days: list[date]) -> dict[str, list[date]]:
     if given.stale == bool(given.tables) or (given.tables and not days):
         raise UsageError("give --tables with a range, or --stale", next_step="rebuild_signals --help")
+    left_out = [table.table for table in context.catalog.downstream(_named(context, given.without))]
+    chosen = _named(context, given.tables)
     plan: dict[str, list[date]] = {}
-    if given.tables:
-        plan = dict.fromkeys(_and_downstream(context, given.tables), days)
+    if chosen:
+        plan = {table.table: days for table in context.catalog.downstream(chosen)}
     else:
         for entry in stale_days(context):
             if not days or entry.day in days:
                 plan.setdefault(entry.table, []).append(entry.day)
-    left_out = _and_downstream(context, given.without)
-    return {name: of_table for name, of_table in plan.items() if name not in left_out}
+    return without_lacking(context, {name: own for name, own in plan.items() if name not in left_out}, chosen)
 
 
-def _and_downstream(context: Context, names: str) -> list[str]:
-    chosen = [context.catalog.table(name.strip()).table for name in names.split(",") if name.strip()]
-    return [table.table for table in context.catalog.downstream(chosen)] if chosen else []
+def _named(context: Context, names: str | None) -> list[str]:
+    return [context.catalog.table(name.strip()).table for name in (names or "").split(",") if name.strip()]
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -6,7 +6,8 @@ import sys
 
 import typer
 
-from content_signals.cli import authoring, features, platform, search, tables, training  # noqa: F401  # each adds its commands
+# Each adds its commands.
+from content_signals.cli import authoring, features, llm, platform, search, tables, training  # noqa: F401
 from content_signals.cli.common import app
 from content_signals.errors import SignalsError
 

@@ -46,9 +46,11 @@ def try_(
     from content_signals.inspection import show
     from content_signals.inspection.trials import trial_record
     from content_signals.lake.session import spark_session
+    from content_signals.pipeline.needs import check_needs
     from content_signals.pipeline.trial import try_day
 
     context = context_of(settings, say=True)
     found = context.catalog.table(table)
+    check_needs(context.catalog, found)
     trial = try_day(context, spark_session(f"try {found.table}"), found, parse_day(day), sample=sample)
     show.record(trial_record(trial), json)

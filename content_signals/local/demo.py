@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -57,13 +58,17 @@ def run_demo(settings: Settings, landing: Path | None, *, content: bool = False)
         raise UsageError(f"{settings.landing} has {len(landed)} landed days; the demo needs two or more")
     found = _landed_sources(catalog(), home, earlier, last)
     names = found if content else tuple(name for name in found if name not in CONTENT)
-    tables, daily = catalog().fed_by(names), tuple(name for name in names if name not in CONTENT)
+    tables = tuple(table for table in catalog().fed_by(names) if not catalog().lacking(table, os.environ))
+    daily = tuple(name for name in names if name not in CONTENT)
     # Airflow starts yesterday's run by itself. Where the last landed day is older, nothing would land for it.
     scheduled = last == days_until_yesterday(1)[0]
     # A source that has no files here would be waited for until its day is late.
     settings = settings.model_copy(update={"daily": scheduled, "sources": names})
     console.print(f"Landing: {settings.landing}; range {earlier[0]} to {earlier[-1]}, then {last} through Airflow")
     console.print(f"Sources: {', '.join(names)}")
+    for table in catalog().fed_by(names):
+        for need in catalog().lacking(table, os.environ):
+            console.print(f"Left out: {table.table}; {need.variable} is not set, which names {need.about}")
     log = Path(settings.var) / "demo.log"
     console.print(f"What the jobs say as they go is in {log}")
     steps: list[Step] = []

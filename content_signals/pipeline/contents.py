@@ -118,7 +118,7 @@ def signals_of_contents(
     is_good = F.col(_FOUND).isNotNull() & F.col(REASON).isNull()
     if not scratch:
         landed = Snapshot(context.lake.of(context.catalog.any(table.driver.table))).rows(days)
-        progress.aside = _set_aside(context, table, found.where(~is_good), landed, days)
+        progress.aside = _set_aside(context, table, module, found.where(~is_good), landed, days)
         progress.add(0, 0)
     good = found.where(is_good)
     placed = module.place(good) if hasattr(module, "place") else good
@@ -291,7 +291,9 @@ def _typed(table: Table, frame: DataFrame) -> list[Column]:
     return [F.col(c.name).cast(c.type).alias(c.name) for c in table.computed if c.name in frame.columns]
 
 
-def _set_aside(context: Context, table: Table, aside: DataFrame, rows: int, days: Sequence[date]) -> int:
+def _set_aside(
+    context: Context, table: Table, module: ModuleType, aside: DataFrame, rows: int, days: Sequence[date]
+) -> int:
     """Keep the rows that no signal can be made of, with the reason; how many. Days without any are emptied.
 
     Args:
@@ -307,18 +309,14 @@ def _set_aside(context: Context, table: Table, aside: DataFrame, rows: int, days
     counts = {row[DAY]: row["aside"] for row in found}
     gone = sum(row["gone"] for row in found)
     if gone > max(1, rows * table.max_quarantine_ratio):
-        raise Temporary(
-            f"{table.table}: {gone} of {rows} contents have gone, or changed, since they were ingested",
-            state="what could be computed is kept; the days are as they were",
-            next_step=f"see that they can be read, ingest {table.driver.table} again, then extract the day again",
-        )
+        raise _no_rows(table, module, f"{gone} of {rows} contents")
     earlier = set(Snapshot(unusable).days)
     touched = [day for day in days if counts.get(day) or day in earlier]
     if touched:
         kept = aside.where(F.col(DAY).isin(touched)).select(
             *driver_keys,
             CONTENT_ID,
-            F.coalesce(REASON, F.lit(NOT_READ)).alias(REASON),
+            F.coalesce(REASON, F.lit(getattr(module, "NO_ROW", NOT_READ))).alias(REASON),
             F.lit(context.run.run_id).alias(RUN_ID),
             DAY,
         )
@@ -332,3 +330,19 @@ def _set_aside(context: Context, table: Table, aside: DataFrame, rows: int, days
                 f" content-signals quarantine {table.table} --day {day} tells why"
             )
     return sum(counts.values())
+
+
+def _no_rows(table: Table, module: ModuleType, which: str) -> Temporary:
+    """Why a day cannot be made yet: too many contents have no row. A family that asks somebody else says why."""
+    state = "what could be computed is kept; the days are as they were"
+    if not hasattr(module, "why_no_row"):
+        return Temporary(
+            f"{table.table}: {which} have gone, or changed, since they were ingested",
+            state=state,
+            next_step=f"see that they can be read, ingest {table.driver.table} again, then extract the day again",
+        )
+    return Temporary(
+        f"{table.table}: {which} have no result yet: {module.why_no_row()}",
+        state=state,
+        next_step="mend the cause, then extract the day again: only what is missing is computed",
+    )

@@ -18,6 +18,7 @@ from great_expectations.validator.v1_validator import Validator
 from pyspark.sql import DataFrame
 
 from content_signals.errors import UsageError
+from content_signals.quality import labels  # noqa: F401  # imported, its rule is registered
 from content_signals.quality.footers import Footers
 from content_signals.quality.fused import FusedValidators
 from content_signals.quality.history import Compared, compared_with

@@ -444,3 +444,12 @@ def test_a_hundred_tables(client: Any, here: Here) -> None:
     assert text.count('<th scope="row">') == MANY
     assert text.count("<svg") == 2 * MANY
     assert text.count("<polyline") > 2 * MANY, "some days are missing"
+
+
+def test_a_table_that_cannot_be_made_here_says_what_is_missing(red: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CONTENT_SIGNALS_LLM", raising=False)
+    for path in ("/table/episode_tags_llm_v1", "/?q=tags"):
+        assert "It cannot be made here: CONTENT_SIGNALS_LLM is not set" in red.text(path)
+    monkeypatch.setenv("CONTENT_SIGNALS_LLM", "llm.toml")
+    for path in ("/table/episode_tags_llm_v1", "/?q=tags"):
+        assert "cannot be made here" not in red.text(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 import wave
@@ -27,6 +28,7 @@ from content_signals.pipeline.promotion import promote_days
 from content_signals.pipeline.publish import publish
 from content_signals.pipeline.validate import validate
 from tests.landing import write_catalogue
+from tests.llm_server import completion, says, scripted_server
 from tests.online import online
 from tests.settings import settings_in
 
@@ -73,8 +75,34 @@ def land(landing: Path) -> None:
     (landing / "audio/text.wav").write_text("this is no sound")
 
 
+ROWS = "We moved two hundred million rows last year"
+TAGS = {
+    "topics": [{"quote": ROWS, "label": "shipit"}],
+    "summary": {"quote": ROWS, "text": "How a database was moved."},
+    "audience": {"quote": ROWS, "label": "practitioners"},
+    "brand_safety": [],
+}
+
+
 @pytest.fixture(scope="module")
-def platform(spark):
+def language_model():
+    """An endpoint that says the same of every episode, and the file that names it to the jobs."""
+    with (
+        scripted_server(says(completion(json.dumps(TAGS)))) as server,
+        tempfile.TemporaryDirectory() as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        path = Path(folder) / "llm.toml"
+        path.write_text(
+            f'[endpoint]\nbase_url = "{server.url}"\nweights = "none"\n[budget]\ncalls = 100\n'
+            f'[ledger]\npath = "{folder}/ledger.sqlite"\n'
+        )
+        patch.setenv("CONTENT_SIGNALS_LLM", str(path))
+        yield server
+
+
+@pytest.fixture(scope="module")
+def platform(spark, language_model):
     with tempfile.TemporaryDirectory(prefix="cs-content-") as name:  # a socket's path must be short
         settings = settings_in(Path(name))
         said: list[str] = []

@@ -185,6 +185,20 @@ def test_many_contents_without_a_result_are_no_day(given, spark):
         built(given.context, spark)
 
 
+def test_a_family_that_asks_somebody_else_says_why_there_is_no_row(given, spark, new_run):
+    def silent(batches):
+        for _ in batches:
+            yield from ()
+
+    whole = family(given.log)
+    told = {"NO_ROW": "nobody answered", "why_no_row": lambda: "nobody is there"}
+    none = SimpleNamespace(compute=lambda contents: contents.mapInArrow(silent, whole.compute(contents).schema), **told)
+    given.use(none)
+    ingested(given.context, spark, {"a": "text one", "b": "text two"})
+    with pytest.raises(Temporary, match="2 of 2 contents have no result yet: nobody is there"):
+        built(given.context, spark)
+
+
 def test_a_day_of_another_revision_is_stale(given, spark, new_run):
     ingested(given.context, spark, {"a": "text one"})
     built(given.context, spark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -55,6 +56,13 @@ class Overview:
     def dag_id(self) -> str:
         """The DAG that makes it."""
         return build_of(self.contract).dag_id
+
+    @property
+    def lacking(self) -> str:
+        """What it needs and Airflow's environment does not have, in words; empty: nothing."""
+        content = self.contract.content if isinstance(self.contract, Table) else None
+        unmet = [need for need in (content.needs if content else ()) if not need.is_met(os.environ)]
+        return "; ".join(f"{need.variable} is not set, which names {need.about}" for need in unmet)
 
     @property
     def newest(self) -> DayStatus | None:

@@ -1,0 +1,159 @@
+"""Quotes found in a transcript, and the exact place of each.
+
+A model does not copy byte by byte: it straightens quotation marks, joins lines, decodes entities. Both sides are
+brought to one spelling, which remembers where each of its characters came from; nothing else may differ, not a letter
+and not its case.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+QUOTE = "quote"  # the name of every property that holds one
+# Shorter quotes are found by chance: see docs/language-models.md.
+SHORTEST = 12
+
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("‘’‚‛′`´ʼ", "'"),
+        **dict.fromkeys("“”„‟″«»", '"'),
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+    }
+)
+_AROUND = "\"' "  # marks that a model may put around what it quotes
+_ELLIPSIS = "..."
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A quote that stands in the transcript: `quote` is transcript[start:end], in code points.
+
+    Attributes:
+        of: which part of the answer it supports, as in `topics.0`.
+    """
+
+    of: str
+    quote: str
+    start: int
+    end: int
+
+
+class Transcript:
+    """A transcript, ready to be searched for quotes."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._plain, self._starts, self._ends = _normalised(text)
+
+    def find(self, quote: str) -> tuple[int, int] | None:
+        """Where a quote first stands, as [start, end) in code points; None: nowhere, or too short to prove anything.
+
+        It stands there in whole words: "art" is no quote from "party".
+        """
+        wanted = _trimmed(_normalised(quote)[0])
+        if len(wanted) < SHORTEST:
+            return None
+        at = self._plain.find(wanted)
+        while at >= 0:
+            found = self._place(at, at + len(wanted))
+            if found:
+                return found
+            at = self._plain.find(wanted, at + 1)
+        return None
+
+    def _place(self, first: int, after: int) -> tuple[int, int] | None:
+        """The place in the text; None where the match begins or ends within a word, or within a character."""
+        plain = self._plain
+        if first and (self._starts[first] == self._starts[first - 1] or _joined(plain[first - 1], plain[first])):
+            return None
+        if after < len(plain) and (
+            self._ends[after] == self._ends[after - 1] or _joined(plain[after - 1], plain[after])
+        ):
+            return None
+        return self._starts[first], self._ends[after - 1]
+
+    def evidence(self, answer: Mapping[str, Any]) -> tuple[list[Evidence], list[str]]:
+        """The quotes of an answer that stand here, and the parts of it whose quote does not."""
+        found: list[Evidence] = []
+        missing: list[str] = []
+        for of, quote in quotes_of(answer):
+            place = self.find(quote)
+            if place is None:
+                missing.append(of)
+            else:
+                found.append(Evidence(of, self._text[slice(*place)], *place))
+        return found, missing
+
+
+def quotes_of(answer: Any, of: str = "") -> Iterator[tuple[str, str]]:
+    """Every quote of an answer, with the part it supports."""
+    if isinstance(answer, Mapping):
+        parts: Iterator[tuple[object, Any]] = iter(answer.items())
+        if isinstance(answer.get(QUOTE), str):
+            yield of or "answer", answer[QUOTE]
+    elif isinstance(answer, list | tuple):
+        parts = iter(enumerate(answer))
+    else:
+        return
+    for name, value in parts:
+        yield from quotes_of(value, f"{of}.{name}" if of else str(name))
+
+
+def _normalised(text: str) -> tuple[str, list[int], list[int]]:
+    """A text in one spelling, and for each of its characters the start and end of what it came from."""
+    plain: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+
+    def add(characters: str, start: int, end: int) -> None:
+        for character in characters:
+            if character == " " and (not plain or plain[-1] == " "):
+                if plain:
+                    ends[-1] = end  # a run of white space is one space
+                continue
+            plain.append(character)
+            starts.append(start)
+            ends.append(end)
+
+    last = 0
+    for entity in [*_ENTITY.finditer(text), None]:
+        upto = entity.start() if entity else len(text)
+        for place in range(last, upto):
+            add(_spelt(text[place]), place, place + 1)
+        if entity:
+            decoded = html.unescape(entity[0])
+            for character in decoded:
+                add(_spelt(character), entity.start(), entity.end())
+            last = entity.end()
+    return "".join(plain), starts, ends
+
+
+@cache
+def _spelt(character: str) -> str:
+    """One character as all its likes are spelt: none for what is invisible, several for a ligature."""
+    if character.isspace():
+        return " "
+    if unicodedata.category(character) in ("Cf", "Cc"):
+        return ""
+    return unicodedata.normalize("NFKD", character.translate(_PLAIN)).translate(_PLAIN)
+
+
+def _trimmed(quote: str) -> str:
+    """A quote without the marks around it and without dots for what was left out before and after."""
+    before = None
+    while before != quote:
+        before = quote
+        quote = quote.strip(_AROUND).removeprefix(_ELLIPSIS).removesuffix(_ELLIPSIS)
+    return quote
+
+
+def _joined(one: str, other: str) -> bool:
+    """Whether two characters are within one word, in scripts that write words apart."""
+    return all(c.isdigit() or c.lower() != c.upper() or unicodedata.combining(c) for c in (one, other))

@@ -1,0 +1,182 @@
+"""One call over the wire, by the official client. It does not retry: who does has limits and budgets to keep to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import openai
+
+from content_signals.llm.costs import tokens_of
+from content_signals.llm.endpoint import Endpoint
+from content_signals.llm.failure import Failed, Failure, Kind, of_status
+from content_signals.llm.redaction import Redactor
+from content_signals.llm.reply import Reply
+from content_signals.llm.request import Request
+
+# Codes of errors by which endpoints say that a filter stopped the call: of its prompt, that is of the transcript.
+_FILTERED = frozenset({"content_filter", "content_policy_violation"})
+
+
+class Transport(Protocol):
+    """Sends calls."""
+
+    async def send(self, request: Request) -> Reply:
+        """The reply.
+
+        Raises:
+            Failed: there is none.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class OpenAITransport:
+    """Sends calls to an OpenAI-compatible endpoint. One of these serves one event loop.
+
+    Raises:
+        UsageError: the environment lacks the endpoint's key.
+    """
+
+    def __init__(self, endpoint: Endpoint, environment: Mapping[str, str] = os.environ) -> None:
+        key = endpoint.key(environment)
+        self._endpoint = endpoint
+        self._redactor = Redactor(key)
+        self._client = openai.AsyncOpenAI(
+            base_url=endpoint.base_url,
+            api_key=key.get_secret_value() if key else "none",  # the client wants one
+            max_retries=0,
+            timeout=endpoint.stall_seconds,
+        )
+
+    async def send(self, request: Request) -> Reply:
+        """See `Transport`."""
+        asked_at, began = time.time_ns() // 1000, time.monotonic()
+        try:
+            async with asyncio.timeout(self._endpoint.call_seconds):
+                body = await (self._streamed(request.body) if self._endpoint.stream else self._whole(request.body))
+        except TimeoutError:
+            raise Failed(
+                Failure(Kind.TIMEOUT, f"no answer within {self._endpoint.call_seconds:g} s", billed=True)
+            ) from None
+        except openai.APIStatusError as error:
+            if error.code not in _FILTERED:
+                raise Failed(self._of_status(error)) from None
+            # An answer like any other, kept and counted: asking again would bring the same.
+            body = {"choices": [{"finish_reason": "content_filter", "message": {}}]}
+        except openai.APIConnectionError as error:
+            raise Failed(self._of_connection(error)) from None
+        except openai.APIError as error:  # an error that came in the middle of a stream
+            raise Failed(Failure(Kind.SERVER, self._redactor.line(error.message), billed=True)) from None
+        took_ms = round((time.monotonic() - began) * 1000)
+        return self._reply(request, body, asked_at, took_ms)
+
+    async def close(self) -> None:
+        """See `Transport`."""
+        await self._client.close()
+
+    async def _whole(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer's body."""
+        response = await self._client.chat.completions.with_raw_response.create(**body)
+        try:
+            found = json.loads(response.text)
+        except ValueError:
+            raise _broken("the answer is no JSON") from None
+        if not isinstance(found, dict):
+            raise _broken("the answer is no JSON object")
+        return found
+
+    async def _streamed(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The parts of a streamed answer as the body of a whole one."""
+        stream = await self._client.chat.completions.create(**body, stream=True, stream_options={"include_usage": True})
+        text: list[str] = []
+        refusal: list[str] = []
+        choice: dict[str, Any] = {"finish_reason": None}
+        made: dict[str, Any] = {"choices": [choice]}
+        try:
+            async with stream:
+                async for chunk in stream:
+                    made["model"] = chunk.model or made.get("model")
+                    made["system_fingerprint"] = chunk.system_fingerprint or made.get("system_fingerprint")
+                    made["usage"] = chunk.usage.model_dump() if chunk.usage else made.get("usage")
+                    for part in chunk.choices or ():
+                        text.append(part.delta.content or "")
+                        refusal.append(part.delta.refusal or "")
+                        choice["finish_reason"] = part.finish_reason or choice["finish_reason"]
+        except (ValueError, TypeError, AttributeError):
+            raise _broken("a part of the stream is no part of an answer") from None
+        choice["message"] = {"content": "".join(text), "refusal": "".join(refusal)}
+        return made
+
+    def _reply(self, request: Request, body: dict[str, Any], asked_at: int, took_ms: int) -> Reply:
+        """The reply of an answer's body.
+
+        Raises:
+            Failed: it is no whole answer.
+        """
+        try:
+            choice = body["choices"][0]
+            message = choice["message"]
+            text, refusal = message.get("content") or "", message.get("refusal") or ""
+            finish_reason = choice["finish_reason"]
+        except (KeyError, IndexError, TypeError, AttributeError):
+            raise _broken("the answer has no choice with a message") from None
+        if not finish_reason or not isinstance(text, str) or not isinstance(refusal, str):
+            raise _broken("the answer broke off")
+        said = self._clean(refusal or text)
+        prompt_tokens, output_tokens, estimated = self._usage(request, body, said)
+        fingerprint = body.get("system_fingerprint")
+        return Reply(
+            key=request.key,
+            content_id=request.content_id,
+            text=said,
+            finish_reason=str(finish_reason),
+            refused=bool(refusal),
+            prompt_tokens=prompt_tokens,
+            output_tokens=output_tokens,
+            estimated=estimated,
+            cost_micros=self._endpoint.price.of(prompt_tokens, output_tokens),
+            model=self._clean(f"{body.get('model') or ''}{f' {fingerprint}' if fingerprint else ''}"),
+            asked_at=asked_at,
+            took_ms=took_ms,
+            attempts=1,
+        )
+
+    def _usage(self, request: Request, body: dict[str, Any], said: str) -> tuple[int, int, bool]:
+        """Tokens read and written, and whether they are estimates."""
+        usage = body.get("usage")
+        if isinstance(usage, dict):
+            counted = usage.get("prompt_tokens"), usage.get("completion_tokens")
+            if all(isinstance(count, int) and count >= 0 for count in counted):
+                return int(counted[0] or 0), int(counted[1] or 0), False
+        return request.prompt_tokens, tokens_of(said, self._endpoint.bytes_per_token), True
+
+    def _clean(self, text: str) -> str:
+        """Without the key, and without halves of characters, which no file keeps."""
+        return self._redactor.text(text).encode("utf-8", "replace").decode("utf-8")
+
+    def _of_status(self, error: openai.APIStatusError) -> Failure:
+        headers = {name.lower(): value for name, value in error.response.headers.items()}
+        return of_status(error.status_code, headers, self._redactor.line(_said_by(error)), time.time())
+
+    def _of_connection(self, error: openai.APIConnectionError) -> Failure:
+        cause = type(error.__cause__).__name__ if error.__cause__ else type(error).__name__
+        billed = not cause.startswith(("Connect", "Pool"))  # the request never left
+        if isinstance(error, openai.APITimeoutError):
+            return Failure(Kind.TIMEOUT, f"silence: {cause}", billed=billed)
+        return Failure(Kind.CONNECTION, f"the connection failed: {cause}", billed=billed)
+
+
+def _said_by(error: openai.APIStatusError) -> str:
+    """Code and message of an answer that is an error; empty where it says nothing. Without the client's own words."""
+    message = error.body.get("message") if isinstance(error.body, Mapping) else error.body
+    return ": ".join(str(part) for part in (error.code, message) if part)
+
+
+def _broken(what: str) -> Failed:
+    return Failed(Failure(Kind.SERVER, what, billed=True))
