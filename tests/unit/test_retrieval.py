@@ -45,7 +45,7 @@ def test_terms_leave_out_what_everybody_says_and_endings_of_plurals():
 
 def test_words_score_as_robertson_says():
     """BM25 as Lucene has it, by hand: k1 1.5, b 0.75."""
-    found = Words(TEXTS).scores("channels channels?")
+    found = Words.of(TEXTS).scores("channels channels?")
     lengths = np.array([2, 2, 2, 1])
     idf = np.log(1 + (4 - 2 + 0.5) / (2 + 0.5))
     saturated = 1 / (1 + 1.5 * (1 - 0.75 + 0.75 * lengths / lengths.mean()))
@@ -54,8 +54,8 @@ def test_words_score_as_robertson_says():
 
 @pytest.mark.parametrize("query", ["", "zebra", "the and of"])
 def test_words_that_are_nowhere_score_nothing(query):
-    assert Words(TEXTS).scores(query).tolist() == [0, 0, 0, 0]
-    assert Words(["", "the"]).scores(query).tolist() == [0, 0]
+    assert Words.of(TEXTS).scores(query).tolist() == [0, 0, 0, 0]
+    assert Words.of(["", "the"]).scores(query).tolist() == [0, 0]
 
 
 def test_what_words_and_meaning_both_find_comes_first():

@@ -106,6 +106,7 @@ def test_a_trailing_slash_says_nothing(write: Write) -> None:
         ("online_store", "redis://other:6379/1"),
         ("registry", "postgresql+psycopg://other/feast"),
         ("var", "/srv/var"),
+        ("vectors", "https://token@milvus:19530"),
         ("airflow_port", "18080"),
         ("features_port", "16566"),
         ("quality_engine", "native"),
@@ -114,7 +115,7 @@ def test_a_trailing_slash_says_nothing(write: Write) -> None:
 def test_the_environment_wins_over_the_file(
     write: Write, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    file = write(var="/srv/first", airflow_port=1, features_port=2)
+    file = write(var="/srv/first", vectors="/srv/vectors", airflow_port=1, features_port=2)
     before, variable = load_settings(file), PREFIX + name.upper()
     monkeypatch.setenv(variable, value)
     after = load_settings(file)

@@ -89,3 +89,9 @@ def test_the_pinned_model_was_trained_on_vectors_as_they_are_made_now():
     assert topic_manifest().model.endswith(topic_manifest().file.sha256[:12])
     assert topic_manifest().file.verified(FOLDER)
     assert topic_model().weights.shape == (len(topic_model().labels), 384)
+
+
+def test_a_language_model_is_asked_for_the_same_topics():
+    from content_signals.signals.episode_tags_llm.answer import TOPICS
+
+    assert sorted(topic_model().labels) == sorted(TOPICS)
