@@ -186,7 +186,7 @@ class Catalogue:
 
 def catalogue(path: Path, shown: int) -> Catalogue:
     """The languages of every distinct pair of title and artist line, and some by hash to look at."""
-    query = f"SELECT title, artists FROM '{path}' GROUP BY ALL ORDER BY md5(title || ' by ' || artists)"
+    query = f"FROM (SELECT DISTINCT title, artists FROM '{path}') ORDER BY md5(title || ' by ' || artists)"
     titles, artists = zip(*duckdb.sql(query).fetchall(), strict=True)
     languages(titles[:200], artists[:200])  # loads the models
     started = time.process_time()

@@ -11,14 +11,16 @@ from content_signals.pipeline.job import main, parser
 
 def arguments() -> argparse.ArgumentParser:
     """The job's arguments."""
-    return parser(__doc__, subject=None)
+    made = parser(__doc__, subject=None)
+    made.add_argument("--skip-missing", action="store_true", help="leave a day out whose chunks are not promoted yet")
+    return made
 
 
-def work(context: Context, _given: argparse.Namespace, days: list[date]) -> Outcome:
+def work(context: Context, given: argparse.Namespace, days: list[date]) -> Outcome:
     """Run the step."""
     from content_signals.pipeline.search_index import build_search_index
 
-    return build_search_index(context, days)
+    return build_search_index(context, days, skip_missing=given.skip_missing)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,8 @@ def _prepare_landing(settings: Settings, landing: Path | None, console: Console)
         services.down(settings, say=lambda _: None)
         aside = state / "earlier" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
         aside.mkdir(parents=True)
-        for path in (home, Path(settings.lake), state / "valkey", state / "feast", state / "airflow"):
+        kept = ("valkey", "feast", "airflow", "vectors")
+        for path in (home, Path(settings.lake), *(state / name for name in kept)):
             if path.exists() or path.is_symlink():
                 shutil.move(path, aside / path.name)
         console.print(f"What was built from another landing folder was moved to {aside}")

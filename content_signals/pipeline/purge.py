@@ -18,6 +18,7 @@ from content_signals.lake.purge import contents_of, purge, purge_json
 from content_signals.lake.takedowns import taken_down
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.parts import entity_of
+from content_signals.pipeline.search_index import purge_index
 
 
 def purge_removed(context: Context, older_than_days: int) -> Outcome:
@@ -39,6 +40,7 @@ def purge_removed(context: Context, older_than_days: int) -> Outcome:
             is_part = table.part_of is not None and table.part_of.name == entity
             if join_keys[entity] in table.keys or is_part:
                 outcome.rows_out += _purge_table(context, table, join_keys[entity], keys, outcome)
+    purge_index(context, before, outcome)
     if outcome.rows_out:
         names = [found["name"] for found in manifests(context.lake)]
         if names:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from content_signals.errors import NotLanded, UnknownName, UsageError
+from content_signals.features.live import live_tables
 from content_signals.features.registry import registry_answers
+from content_signals.features.store import feature_store
 from content_signals.lake.files import delete_folder, list_folder
+from content_signals.lake.snapshot import Snapshot
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.decision import reason_of
 from content_signals.retrieval.build import Maker
 from content_signals.retrieval.documents import Documents
+from content_signals.retrieval.gone import Gone, gone_from, gone_of
 from content_signals.retrieval.search import Searcher
-from content_signals.retrieval.version import Version, folder_of, read_version
+from content_signals.retrieval.version import CHUNKS, Version, folder_of, read_version
+from content_signals.signals.entities import CHUNK, EPISODE
 
 WHO = "build_search_index"
 
@@ -33,10 +38,14 @@ class Listed:
     built_at: str
 
 
-def build_search_index(context: Context, days: list[date]) -> Outcome:
-    """Make the version of the newest of the days, and make it the live one, unless that is of a newer day.
+def build_search_index(context: Context, days: list[date], *, skip_missing: bool = False) -> Outcome:
+    """Make the version of the newest of the days, and make it the live one.
 
-    Of others the one that was live before is kept for a roll-back; what is older goes.
+    A day before that of the live version is left out, and a version that somebody has taken back stays back.
+    The version that was live before is kept for a roll-back; what is older goes.
+
+    Args:
+        skip_missing: a day whose chunks are not promoted yet is left out, not failed.
 
     Raises:
         NotLanded: the day of chunks is not promoted.
@@ -44,35 +53,107 @@ def build_search_index(context: Context, days: list[date]) -> Outcome:
         Temporary: the document store or the registry does not answer.
     """
     day = max(days)
-    with registry_answers(), closing(Documents(context.settings)) as documents:
-        made = Maker(documents, context.lake, context.catalog, context.say).build(day, context.run.now)
-        outcome = Outcome(days=[day], rows_in=made.chunks, rows_out=made.chunks)
-        outcome.paths.append(folder_of(context.lake, made.name))
-        outcome.skipped = {one: f"the version of {day} is newer" for one in days if one != day}
-        outcome.details |= {"version": made.name, "recall": made.recall}
-        live, _ = documents.live()
-        current = read_version(context.lake, live) if live else None
-        if current and current.day > day:
-            context.say(f"{made.name}: not flipped; {current.name}, of {current.day}, is live and newer")
-            return outcome
-        if live != made.name:
-            documents.flip(made.name, who=WHO, reason=f"chunks of {day}", now=context.run.now)
-            context.say(f"{made.name}: live; before: {live or 'none'}")
-        _retire(context, documents, made.name)
+    outcome = Outcome(skipped={one: f"the version of {day} is newer" for one in days if one != day})
+    if skip_missing and day not in Snapshot(context.lake.of(context.catalog.table(CHUNKS))).days:
+        outcome.skipped[day] = f"{CHUNKS} is not promoted yet"
+    else:
+        with registry_answers(), closing(Documents(context.settings)) as documents:
+            current = _live(context, documents)
+            if current and current.day > day:
+                outcome.skipped[day] = f"{current.name}, of {current.day}, is live and newer"
+            else:
+                _build(context, documents, day, outcome)
+    for one, why in outcome.skipped.items():
+        context.say(f"index of chunks {one}: left out; {why}")
     return outcome
 
 
+def _live(context: Context, documents: Documents) -> Version | None:
+    name, _ = documents.live()
+    return read_version(context.lake, name) if name else None
+
+
+def _build(context: Context, documents: Documents, day: date, outcome: Outcome) -> None:
+    """Make the version of a day, flip to it, remove what nobody needs any more."""
+    services = feature_store(context.settings).list_feature_services()
+    tables = list(live_tables(services, context.catalog).values())
+    made = Maker(documents, context.lake, context.catalog, tables, context.say).build(day, context.run.now)
+    outcome.days.append(day)
+    outcome.rows_in = outcome.rows_out = made.chunks
+    outcome.paths.append(folder_of(context.lake, made.name))
+    outcome.details |= {"version": made.name, "recall": made.recall}
+    documents.refresh()
+    live, _ = documents.live()
+    back = documents.taken_back(WHO)
+    if back and back[0] == made.name:
+        context.say(f"{made.name}: not made live; it was taken back by {back[1]}")
+    elif live != made.name:
+        documents.flip(made.name, who=WHO, reason=f"chunks of {day}", now=context.run.now)
+        context.say(f"{made.name}: live; before: {live or 'none'}")
+    _retire(context, documents, made.name)
+
+
 def _retire(context: Context, documents: Documents, made: str) -> None:
-    """Remove all versions but the live one, the one before, and the one just made; and what a killed run left."""
+    """Remove all versions but the live one, the one before, and the one just made; and what a killed run left.
+
+    One that is not complete may be on its way, by a run beside this one: for a day it stays.
+    """
+    documents.refresh()
     live, _ = documents.live()
     kept = {live, documents.before(), made}
-    for name in documents.views():
-        if name not in kept:
+    for name, since in documents.views().items():
+        fresh = context.run.now - since < timedelta(days=1) and read_version(context.lake, name) is None
+        if name not in kept and not fresh:
             documents.drop(name)
             context.say(f"{name}: removed")
-    for folder in list_folder(f"{context.lake.root}/search"):
+    kept |= set(documents.views())
+    for folder in list_folder(_folders(context)):
         if folder.base_name not in kept:
             delete_folder(folder_of(context.lake, folder.base_name))
+
+
+def _folders(context: Context) -> str:
+    return f"{context.lake.root}/search"
+
+
+def take_from_index(context: Context, entity: str, keys: Sequence[str]) -> None:
+    """Remove what is taken down from every version: plain Feast reads them too.
+
+    Raises:
+        Temporary: the document store does not answer; the list of what is taken down has it already.
+    """
+    fields = {EPISODE.name: EPISODE.join_key, CHUNK.name: CHUNK.join_key}
+    if entity not in fields or not list_folder(_folders(context)):
+        return
+    with registry_answers(), closing(Documents(context.settings)) as documents:
+        for name in documents.views():
+            documents.remove(name, fields[entity], keys)
+
+
+def purge_index(context: Context, before: datetime, outcome: Outcome) -> None:
+    """Erase from the index what was taken down before some moment: versions that hold it go, after a new one is made.
+
+    Raises:
+        Temporary: the document store does not answer.
+    """
+    if not list_folder(_folders(context)):
+        return
+    down = gone_of(context.lake, before)
+    with registry_answers(), closing(Documents(context.settings)) as documents:
+        holding = {name for name in documents.views() if _holds(read_version(context.lake, name), down)}
+        current = _live(context, documents)
+        if current and current.name in holding:
+            _build(context, documents, current.day, outcome)
+        live, _ = documents.live()
+        for name in sorted(holding - {live}):
+            documents.drop(name)
+            delete_folder(folder_of(context.lake, name))
+            outcome.paths.append(folder_of(context.lake, name))
+            context.say(f"{name}: removed, it held what was taken down")
+
+
+def _holds(version: Version | None, down: Gone) -> bool:
+    return version is not None and bool(down.less(gone_from(version)))
 
 
 def versions(context: Context) -> list[Listed]:

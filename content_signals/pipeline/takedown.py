@@ -30,6 +30,7 @@ from content_signals.lake.takedowns import (
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.decision import reason_of
 from content_signals.pipeline.parts import because_of, hide_parts
+from content_signals.pipeline.search_index import take_from_index
 
 _WHY = "who asked for it, and why"
 
@@ -54,6 +55,7 @@ def take_down(context: Context, entity: str, key: str, reason: str, who: str) ->
         # Of a retired version nothing is left to hide; should it come back, what publishes it marks what is taken down.
         there = [table for table in tables if not _is_cleared(context, table)]
         _mark(context, there, hidden[name], "take", context.run.now)
+    take_from_index(context, entity, [key])
     return [table.table for tables in served.values() for table in tables]
 
 

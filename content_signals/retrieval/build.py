@@ -7,7 +7,7 @@ which all texts are held: 1 GB for about 300,000 chunks. Beyond that, a Milvus s
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -22,20 +22,21 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from content_signals.catalog import Catalog
+from content_signals.contract import Table
 from content_signals.errors import BrokenData, NotLanded
 from content_signals.lake.files import delete_folder, filesystem
 from content_signals.lake.layout import Lake
 from content_signals.lake.snapshot import Snapshot
-from content_signals.lake.takedowns import taken_down
 from content_signals.models.spoken import spoken
 from content_signals.retrieval.documents import KEY, PLACE, VECTOR, Documents
 from content_signals.retrieval.episodes import DayRead, days_of_episodes, signals_of
+from content_signals.retrieval.gone import TAKEDOWNS, Gone, gone_of
 from content_signals.retrieval.lexical import Words
 from content_signals.retrieval.version import CHUNKS, Version, folder_of, name_of, one_model, read_version
-from content_signals.signals.entities import CHUNK, EPISODE
+from content_signals.signals.entities import CHUNK
 
 if TYPE_CHECKING:
-    from feast import FeatureView
+    from feast import Entity, FeatureView
 
 LEAST_RECALL = 0.98  # at ten, against exact search
 TOGETHER = 2_000  # chunks written at once
@@ -46,11 +47,16 @@ _COLUMNS = (*_TEXTS, VECTOR, "event_ts")
 
 @dataclass(frozen=True)
 class Maker:
-    """What makes versions: where from, where to."""
+    """What makes versions: where from, where to.
+
+    Attributes:
+        live: the tables that models read, each in its live version.
+    """
 
     documents: Documents
     lake: Lake
     catalog: Catalog
+    live: Sequence[Table]
     say: Callable[[str], None]
 
     def build(self, day: date, now: datetime) -> Version:
@@ -67,73 +73,88 @@ class Maker:
         if day not in snapshot.days:
             raise NotLanded(f"{CHUNKS} {day} is not promoted", next_step="build_content_signals for the day")
         chunks = DayRead(table, snapshot, day)
-        reads = days_of_episodes(self.catalog, self.lake, day)
-        inputs = {read.table.table: read.digest for read in (chunks, *reads)} | {"takedowns": self._gone_digest()}
+        reads = days_of_episodes(self.live, self.lake, day)
+        gone = gone_of(self.lake)
+        inputs = {read.table.table: read.digest for read in (chunks, *reads)} | {TAKEDOWNS: gone.told}
         name = name_of(day, inputs)
         there = read_version(self.lake, name)
-        if there and name in self.documents.views():
+        if there and name in self.documents.views() and self.documents.count(name) == there.chunks:
             self.say(f"{name}: made already")
             return there
-        return self._make(name, chunks, reads, inputs, now)
+        making = _Making(self.documents, self.lake, self.say, name, chunks, gone)
+        return making.make(signals_of(reads, self.catalog, making.owners()), inputs, now)
 
-    def _make(self, name: str, chunks: DayRead, reads: list[DayRead], inputs: dict[str, str], now: datetime) -> Version:
-        from content_signals.features.views import feast_entities
 
-        model = one_model(chunks.distinct("model"))
-        owners = sorted(chunks.distinct("episode_id") - self._gone(EPISODE.name))
-        signals = signals_of(reads, self.catalog, owners)
-        self.documents.create(feast_entities(self.catalog)[CHUNK.name], view_of(name, signals.schema, model))
-        delete_folder(folder_of(self.lake, name))
+@dataclass(frozen=True)
+class _Making:
+    """One version on its way. What is taken down is read once: all steps see the same chunks."""
+
+    documents: Documents
+    lake: Lake
+    say: Callable[[str], None]
+    name: str
+    chunks: DayRead
+    gone: Gone
+
+    def owners(self) -> list[str]:
+        """The episodes that are in it."""
+        return sorted(self.chunks.distinct("episode_id") - self.gone.episodes)
+
+    def make(self, signals: pa.Table, inputs: Mapping[str, str], now: datetime) -> Version:
+        """Write it, check it, and note that it is whole."""
+        model = one_model(self.chunks.distinct("model"))
+        self.documents.create(feast_entity(), view_of(self.name, signals.schema, model))
+        delete_folder(folder_of(self.lake, self.name))
         with tempfile.TemporaryDirectory() as kept:
-            total = self._write(name, chunks, signals, Path(kept))
+            total = self._write(signals, Path(kept))
             pq.write_table(signals, f"{kept}/episodes.parquet")
-            self._copy(name, Path(kept))
-        recall = self._checked(name, chunks, total)
-        version = Version(name, chunks.day, model, inputs, total, len(owners), recall, now)
+            self._copy(Path(kept))
+        recall = self._checked(total)
+        version = Version(self.name, self.chunks.day, model, dict(inputs), total, signals.num_rows, recall, now)
         version.write(self.lake)
-        self.say(f"{name}: {total} chunks of {len(owners)} episodes, recall@{_NEAREST} {recall:.3f}")
+        self.say(f"{self.name}: {total} chunks of {signals.num_rows} episodes, recall@{_NEAREST} {recall:.3f}")
         return version
 
-    def _write(self, name: str, chunks: DayRead, signals: pa.Table, folder: Path) -> int:
+    def _write(self, signals: pa.Table, folder: Path) -> int:
         """The chunks into the store, their texts into a file, their words into an index; how many there are."""
         total, said = 0, list[str]()
         with pq.ParquetWriter(folder / "chunks.parquet", _texts_schema()) as texts:
-            for rows in self._living(chunks):
+            for rows in self._living():
                 rows = rows.append_column(PLACE, pa.array(range(total, total + len(rows)), pa.int64()))
                 of_episode = pc.index_in(rows.column("episode_id"), value_set=signals.column("episode_id"))
                 narrowed = signals.drop_columns("episode_id").take(of_episode)
                 written = rows
                 for column in narrowed.column_names:
                     written = written.append_column(column, narrowed.column(column))
-                self.documents.add(name, written)
+                self.documents.add(self.name, written)
                 texts.write_table(rows.select(_TEXTS).cast(_texts_schema()))
                 said += [spoken(str(text)) for text in rows.column("text").to_pylist()]
                 total += len(rows)
-                self.say(f"{name}: {total} chunks written")
+                self.say(f"{self.name}: {total} chunks written")
         Words.of(said).write(folder / "words")
         return total
 
-    def _living(self, chunks: DayRead) -> Iterator[pa.Table]:
-        """The day's chunks without what was taken down, some at a time."""
-        gone = pa.array(sorted(self._gone(EPISODE.name)), pa.string())
-        gone_chunks = pa.array(sorted(self._gone(CHUNK.name)), pa.string())
-        assert chunks.snapshot.delta is not None
-        found = chunks.snapshot.delta.to_pyarrow_dataset(file_pruning_predicate=[("ds", "=", str(chunks.day))])
-        wanted = ~ds.field("episode_id").isin(gone) & ~ds.field(KEY).isin(gone_chunks)
+    def _living(self) -> Iterator[pa.Table]:
+        """The day's chunks without what is taken down, some at a time."""
+        assert self.chunks.snapshot.delta is not None
+        day = [("ds", "=", str(self.chunks.day))]
+        found = self.chunks.snapshot.delta.to_pyarrow_dataset(file_pruning_predicate=day)
+        gone = [pa.array(sorted(keys), pa.string()) for keys in (self.gone.episodes, self.gone.chunks)]
+        wanted = ~ds.field("episode_id").isin(gone[0]) & ~ds.field(KEY).isin(gone[1])
         for batch in found.to_batches(columns=list(_COLUMNS), filter=wanted, batch_size=TOGETHER):
             if batch.num_rows:
                 yield pa.table(batch)
 
-    def _checked(self, name: str, chunks: DayRead, total: int) -> float:
-        """Share of the exactly nearest chunks that the index finds, asked with the vectors of a hashed few.
+    def _checked(self, total: int) -> float:
+        """Share of the exactly nearest chunks that the index finds, asked with vectors of a few.
 
         Raises:
-            BrokenData: it is too small, or the store does not have the chunks.
+            BrokenData: it is too small.
         """
-        asked = self._asked(chunks, total)
+        asked = self._asked(total)
         exact = [np.empty((0, 2)) for _ in asked]
         first = 0
-        for rows in self._living(chunks):
+        for rows in self._living() if len(asked) else ():
             products = _vectors(rows) @ asked.T
             for number in range(len(asked)):
                 both = np.column_stack([products[:, number], np.arange(first, first + len(rows))])
@@ -142,40 +163,42 @@ class Maker:
             first += len(rows)
         shares = []
         for vector, nearest in zip(asked, exact, strict=True):
-            places, _ = self.documents.nearest(name, vector, _NEAREST)
+            places, _ = self.documents.nearest(self.name, vector, _NEAREST)
             shares.append(len(set(places.tolist()) & set(nearest[:, 1].astype(int).tolist())) / len(nearest))
-        recall = float(np.mean(shares)) if shares else 0.0
+        recall = float(np.mean(shares)) if shares else 1.0
         if recall < LEAST_RECALL:
             raise BrokenData(
-                f"{name}: of the {_NEAREST} nearest chunks the index finds {recall:.3f}, wanted {LEAST_RECALL}",
+                f"{self.name}: of the {_NEAREST} nearest chunks the index finds {recall:.3f}, wanted {LEAST_RECALL}",
                 state="searches answer from the version before",
                 next_step="raise ef, M or efConstruction in search_repo/feature_store.yaml, and build again",
             )
         return recall
 
-    def _asked(self, chunks: DayRead, total: int) -> NDArray[np.float32]:
+    def _asked(self, total: int) -> NDArray[np.float32]:
         """Vectors to ask with: halfway between two chunks, so that no answer is the question itself."""
         every = max(total // (2 * _ASKED), 1)
-        drawn = np.concatenate([_vectors(rows)[::every] for rows in self._living(chunks)])[: 2 * _ASKED]
+        found = [_vectors(rows)[::every].copy() for rows in self._living()]
+        drawn = np.concatenate(found)[: 2 * _ASKED] if found else np.empty((0, 1), np.float32)
         half = len(drawn) // 2
         between = drawn[:half] + drawn[half : 2 * half] if half else drawn
         return np.asarray(between / np.linalg.norm(between, axis=1, keepdims=True), np.float32)
 
-    def _copy(self, name: str, kept: Path) -> None:
-        files, inner = filesystem(folder_of(self.lake, name))
+    def _copy(self, kept: Path) -> None:
+        files, inner = filesystem(folder_of(self.lake, self.name))
         files.create_dir(inner, recursive=True)
         fs.copy_files(str(kept), inner, source_filesystem=fs.LocalFileSystem(), destination_filesystem=files)
 
-    def _gone(self, entity: str) -> set[str]:
-        return set(taken_down(self.lake, entity))
 
-    def _gone_digest(self) -> str:
-        return " ".join(sorted(self._gone(EPISODE.name) | self._gone(CHUNK.name)))
+def feast_entity() -> Entity:
+    """What a chunk is to Feast."""
+    from feast import Entity, ValueType
+
+    return Entity(name=CHUNK.name, join_keys=[KEY], value_type=ValueType.STRING, description=CHUNK.about)
 
 
 def view_of(name: str, signals: pa.Schema, model: str) -> FeatureView:
     """The view of a version: chunks with their place, text and vector, and the signals of their episodes."""
-    from feast import Entity, FeatureView, Field, FileSource, ValueType
+    from feast import FeatureView, Field, FileSource
     from feast.types import Array, Bool, Float32, Float64, Int64, String
 
     kinds = {pa.string(): String, pa.int64(): Int64, pa.float64(): Float64, pa.bool_(): Bool}
@@ -184,7 +207,7 @@ def view_of(name: str, signals: pa.Schema, model: str) -> FeatureView:
     vector = Field(name=VECTOR, dtype=Array(Float32), vector_index=True, vector_length=384, vector_search_metric="IP")
     return FeatureView(
         name=name,
-        entities=[Entity(name=CHUNK.name, join_keys=[KEY], value_type=ValueType.STRING)],
+        entities=[feast_entity()],
         schema=[
             Field(name=KEY, dtype=String),
             Field(name="episode_id", dtype=String),

@@ -6,9 +6,10 @@ key in another: here the key is not read, and what says which chunk it is, is a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -43,8 +44,9 @@ def search_environment(settings: Settings) -> dict[str, str]:
 
 
 def _places(*, file: str = "", url: str = "", token: str = "") -> dict[str, str]:
-    names = ("FILE", "URL", "TOKEN")
-    return {f"CONTENT_SIGNALS_VECTORS_{name}": value for name, value in zip(names, (file, url, token), strict=True)}
+    """As they stand between single quotes in the YAML file."""
+    places = {"FILE": file, "URL": url, "TOKEN": token}
+    return {f"CONTENT_SIGNALS_VECTORS_{name}": value.replace("'", "''") for name, value in places.items()}
 
 
 class Documents:
@@ -67,6 +69,18 @@ class Documents:
             client.close()
             self._online.client = None
             self._online._collections.clear()
+        if "://" not in self._where:
+            from milvus_lite.server_manager import server_manager_instance
+
+            server_manager_instance.release_server(self._file)  # closing a client leaves it open
+
+    @property
+    def _file(self) -> str:
+        return f"{self._where}/milvus.db"
+
+    def _connect(self) -> Any:
+        """A client of the store. Asked for before the registry is written: a store that is away changes nothing."""
+        return self._online._connect(self.store.config)
 
     @property
     def _online(self) -> Any:
@@ -94,6 +108,7 @@ class Documents:
         """Make a view and its collection, empty, in place of what was there under its name."""
         self.drop(view.name)
         with self._answers():
+            self._connect()
             self.store.apply([entity, view])
 
     def drop(self, name: str) -> None:
@@ -101,7 +116,29 @@ class Documents:
         known = {view.name: view for view in self.store.list_feature_views()}
         if name in known:
             with self._answers():
+                self._connect().drop_collection(self._collection(name))
                 self.store.apply([], objects_to_delete=[known[name]], partial=False)
+
+    def count(self, name: str) -> int:
+        """How many chunks a version has in the store."""
+        with self._answers():
+            client = self._connect()
+            if not client.has_collection(self._collection(name)):
+                return 0
+            client.load_collection(self._collection(name))
+            return int(client.query(self._collection(name), filter="", output_fields=["count(*)"])[0]["count(*)"])
+
+    def remove(self, name: str, field: str, keys: Sequence[str]) -> None:
+        """Remove the chunks whose `field`, a column of texts, is one of some keys."""
+        with self._answers():
+            client = self._connect()
+            if client.has_collection(self._collection(name)):
+                client.load_collection(self._collection(name))
+                for key in keys:
+                    client.delete(self._collection(name), filter=f"{field} == {json.dumps(key)}")
+
+    def _collection(self, name: str) -> str:
+        return f"{self.store.project}_{name}"  # as Feast names it
 
     def add(self, name: str, rows: pa.Table) -> None:
         """Write rows of a view."""
@@ -117,6 +154,7 @@ class Documents:
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Places of the chunks whose vectors are nearest, at most so many, the nearest first; and their cosines."""
         with self._answers():
+            self._look_at(most)
             found = self.store.retrieve_online_documents_v2(
                 features=[f"{name}:{PLACE}"],
                 query=vector.tolist(),
@@ -129,6 +167,12 @@ class Documents:
         order = np.lexsort((places, -cosines))
         return places[order], cosines[order]
 
+    def _look_at(self, most: int) -> None:
+        """HNSW looks at no fewer chunks than it is asked for: a server refuses that."""
+        given = self.store.config.online_store.search_params
+        if given and given.get("ef", most) < most:
+            given["ef"] = most
+
     def vectors(self, name: str, chunk_ids: Sequence[str]) -> NDArray[np.float32]:
         """The vectors of some chunks [chunks, width]; of one that is not there, zeros."""
         with self._answers():
@@ -138,9 +182,14 @@ class Documents:
         width = self.store.config.online_store.embedding_dim
         return np.array([row or [0.0] * width for row in found], np.float32)
 
-    def views(self) -> list[str]:
-        """The versions that there are, complete or not."""
-        return sorted(view.name for view in self.store.list_feature_views())
+    def views(self) -> dict[str, datetime]:
+        """The versions that there are, complete or not, and since when."""
+        found = {view.name: view.created_timestamp for view in self.store.list_feature_views()}
+        return {name: at.replace(tzinfo=at.tzinfo or UTC) if at else datetime.now(UTC) for name, at in found.items()}
+
+    def refresh(self) -> None:
+        """Look at the registry as it is now."""
+        self.store.refresh_registry()  # type: ignore[no-untyped-call]
 
     def live(self) -> tuple[str | None, dict[str, str]]:
         """The live version, and what the last flip has noted."""
@@ -162,9 +211,18 @@ class Documents:
             description="The index of chunks that searches read.",
             tags=tags | ({_BEFORE: before} if before and before != name else {}),
         )
-        self.store.apply([service])
+        with self._answers():
+            self._connect()
+            self.store.apply([service])
         return before
 
     def before(self) -> str | None:
         """The version that was live before the last flip."""
         return self.live()[1].get(_BEFORE)
+
+    def taken_back(self, by: str) -> tuple[str, str] | None:
+        """The version that somebody other than `by` has replaced by the last flip, and why; None: nobody has."""
+        _, tags = self.live()
+        if _BEFORE not in tags or tags.get(_BY) == by:
+            return None
+        return tags[_BEFORE], f"{tags.get(_BY)}: {tags.get(_WHY)}"

@@ -49,9 +49,9 @@ class DayRead:
         return {str(value) for value in self.rows([column]).column(column).unique().to_pylist()}
 
 
-def days_of_episodes(known: Catalog, lake: Lake, day: date) -> list[DayRead]:
-    """Of each live table about episodes that models read, the newest promoted day up to `day`, where there is one."""
-    tables = [t for t in known.tables if t.serve and t.entity == EPISODE and known.live(t.family) == t]
+def days_of_episodes(live: Iterable[Table], lake: Lake, day: date) -> list[DayRead]:
+    """Of each of these tables that is about episodes the newest promoted day up to `day`, where there is one."""
+    tables = [table for table in live if table.entity == EPISODE]
     reads = ((table, Snapshot(lake.of(table))) for table in tables)
     return [
         DayRead(table, snapshot, max(days))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,12 +67,18 @@ def _value(text: str, part: str, kind: pa.DataType) -> Any:
         if pa.types.is_boolean(kind):
             return {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}[part.lower()]
         if pa.types.is_integer(kind):
-            return int(part)
+            return pa.scalar(int(part), kind).as_py()
         if pa.types.is_floating(kind):
-            return float(part)
-    except (KeyError, ValueError):
+            return _finite(float(part))
+    except (KeyError, ValueError, OverflowError):
         raise UsageError(f"{text!r}: {part!r} is not of type {kind}", next_step="mend the condition") from None
     return part
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("no number")
+    return value
 
 
 def allowed(rows: pa.Table, wanted: Sequence[Condition]) -> NDArray[np.bool_]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,16 +23,16 @@ from pyarrow import fs
 from content_signals.errors import NotLanded, Temporary, UsageError
 from content_signals.lake.files import filesystem
 from content_signals.lake.layout import Lake
-from content_signals.lake.takedowns import taken_down
 from content_signals.retrieval.documents import KEY, Documents
 from content_signals.retrieval.filters import Condition, allowed, as_feast, conditions
 from content_signals.retrieval.fusion import Places, Plan, best_first, joined, ranked
+from content_signals.retrieval.gone import Gone, gone_of
 from content_signals.retrieval.lexical import Words
 from content_signals.retrieval.version import Version, check_model, folder_of, read_version
-from content_signals.signals.entities import CHUNK, EPISODE
 
 DEADLINE = 5.0  # seconds
 MOST = 1_000
+MOST_ASKED = 16_384  # what a Milvus server gives at most
 LONGEST_QUERY = 10_000  # characters
 TAKEDOWNS_AGE = 5.0  # seconds: how long something that was taken down may still be found
 _WORDS, _MEANING = "words", "meaning"
@@ -101,26 +103,17 @@ class Loaded:
         """What conditions can be about."""
         return pa.schema([one for one in self.episodes.schema if one.name != "episode_id"])
 
-    def hidden(self, wanted: Sequence[Condition], gone_episodes: set[str], gone_chunks: set[str]) -> NDArray[np.bool_]:
+    def hidden(self, wanted: Sequence[Condition], gone: Gone) -> NDArray[np.bool_]:
         """Which chunks are not to be found."""
         living = allowed(self.episodes, wanted)
-        if gone_episodes:
+        if gone.episodes:
             living &= ~pc.is_in(
-                self.episodes.column("episode_id"), value_set=pa.array(sorted(gone_episodes), pa.string())
+                self.episodes.column("episode_id"), value_set=pa.array(sorted(gone.episodes), pa.string())
             ).to_numpy()
         hidden: NDArray[np.bool_] = ~living[self.episode_places]
-        if gone_chunks:
-            hidden |= pc.is_in(self.chunks.column(KEY), value_set=pa.array(sorted(gone_chunks), pa.string())).to_numpy()
+        if gone.chunks:
+            hidden |= pc.is_in(self.chunks.column(KEY), value_set=pa.array(sorted(gone.chunks), pa.string())).to_numpy()
         return hidden
-
-
-@dataclass
-class _Gone:
-    """What is taken down, as it was read last."""
-
-    at: float = -1e9
-    episodes: set[str] = field(default_factory=set)
-    chunks: set[str] = field(default_factory=set)
 
 
 class Searcher:
@@ -136,8 +129,7 @@ class Searcher:
     def __init__(self, documents: Documents, lake: Lake, embed: Embed, model: str, plan: Plan | None = None) -> None:
         self._documents, self._lake, self._embed, self._model = documents, lake, embed, model
         self._plan = plan or Plan()
-        self._pool = ThreadPoolExecutor(4, "search")
-        self._gone = _Gone()
+        self._gone, self._gone_at = Gone(), -math.inf
         self._loaded = self._live(None)
 
     def __enter__(self) -> Searcher:
@@ -150,7 +142,6 @@ class Searcher:
 
     def close(self) -> None:
         """Let other processes open the index."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
         self._documents.close()
 
     @property
@@ -171,41 +162,40 @@ class Searcher:
             UsageError: an empty or far too long query, a condition that is none, another model than the index's.
             Temporary: nothing has answered by the deadline, or the document store does not answer.
         """
-        started = time.monotonic()
+        until = time.monotonic() + deadline
         _check(query, k, deadline)
         loaded = self._loaded = self._live(self._loaded)
         check_model(self._model, loaded.version.model)
         wanted = conditions(where, loaded.signals)
-        gone = self._taken_down()
-        hidden = loaded.hidden(wanted, gone.episodes, gone.chunks)
+        hidden = loaded.hidden(wanted, self._taken_down())
+        most = max(self._plan.candidates, k)
         asked: dict[str, Future[Any]] = {
-            _WORDS: self._pool.submit(self._by_words, loaded, query),
-            _MEANING: self._pool.submit(self._by_meaning, loaded, query, wanted, hidden),
+            _WORDS: _started(self._by_words, loaded, query),
+            _MEANING: _started(self._by_meaning, loaded, query, wanted, hidden, most, until),
         }
-        wait(asked.values(), timeout=max(deadline - (time.monotonic() - started), 0))
-        missing = tuple(name for name, future in asked.items() if not future.done())
-        if len(missing) == len(asked):
+        wait(asked.values(), timeout=max(until - time.monotonic(), 0))
+        answers = {name: future.result() for name, future in asked.items() if _has_answered(future)}
+        if not answers:
             raise Temporary(f"no answer within {deadline} s", next_step="again, with a longer deadline")
-        hits = self._hits(loaded, asked, hidden, k)
-        return Answer(hits, missing, loaded.version.name, time.monotonic() - started)
+        hits = self._hits(loaded, answers, hidden, k, until)
+        missing = tuple(name for name in asked if name not in answers)
+        return Answer(hits, missing, loaded.version.name, time.monotonic() - until + deadline)
 
     def _hits(
-        self, loaded: Loaded, asked: dict[str, Future[Any]], hidden: NDArray[np.bool_], k: int
+        self, loaded: Loaded, answers: Mapping[str, Any], hidden: NDArray[np.bool_], k: int, until: float
     ) -> tuple[Hit, ...]:
-        total = loaded.chunks.num_rows
         none: Places = np.empty(0, np.intp)
-        words = asked[_WORDS].result() if asked[_WORDS].done() else None
-        vector, places, cosines = asked[_MEANING].result() if asked[_MEANING].done() else (None, none, np.empty(0))
-        by_words = none if words is None else ranked(words, self._plan.candidates, hidden)
-        fused = joined([by_words, places], self._plan, total)
+        words = answers.get(_WORDS)
+        vector, places, cosines = answers.get(_MEANING, (None, none, np.empty(0)))
+        by_words = none if words is None else ranked(words, max(self._plan.candidates, k), hidden)
+        fused = joined([by_words, places], self._plan, loaded.chunks.num_rows)
         found = best_first(fused, k)
         found = found[fused[found] > 0]
-        meant = dict(zip(places.tolist(), cosines.tolist(), strict=True))
         rows = loaded.chunks.take(found).to_pylist()
+        meant: dict[int, float] = dict(zip(places.tolist(), cosines.tolist(), strict=True))
         if vector is not None:
-            meant |= self._cosines(
-                loaded, vector, [(p, r[KEY]) for p, r in zip(found.tolist(), rows, strict=True) if p not in meant]
-            )
+            others = [(p, row[KEY]) for p, row in zip(found.tolist(), rows, strict=True) if p not in meant]
+            meant |= self._cosines(loaded, vector, others, until)
         return tuple(
             Hit(
                 episode_id=row["episode_id"],
@@ -215,7 +205,7 @@ class Searcher:
                 text=row["text"],
                 score=float(fused[place]),
                 words_score=None if words is None else float(words[place]),
-                meaning_score=None if vector is None else meant[place],
+                meaning_score=meant.get(place),
             )
             for place, row in zip(found.tolist(), rows, strict=True)
         )
@@ -224,34 +214,44 @@ class Searcher:
         return loaded.words.scores(query)
 
     def _by_meaning(
-        self, loaded: Loaded, query: str, wanted: Sequence[Condition], hidden: NDArray[np.bool_]
+        self,
+        loaded: Loaded,
+        query: str,
+        wanted: Sequence[Condition],
+        hidden: NDArray[np.bool_],
+        most: int,
+        until: float,
     ) -> tuple[NDArray[np.float32], Places, NDArray[np.float64]]:
         """The query's vector; the nearest chunks that are not hidden, and their cosines.
 
-        The store lets through what was taken down since, and what a condition knows nothing of; more are asked then.
+        The store lets through what a condition knows nothing of, and what was taken down since: more are asked for
+        then, up to what a server gives.
         """
         (vector,) = self._embed([query])
-        most = self._plan.candidates
+        asked = most
         while True:
-            places, cosines = self._documents.nearest(loaded.version.name, vector, most, as_feast(wanted))
+            places, cosines = self._documents.nearest(loaded.version.name, vector, asked, as_feast(wanted))
             seen = ~hidden[places] & (cosines > 0)
-            if seen.sum() >= self._plan.candidates or len(places) < most or (cosines <= 0).any():
-                return vector, places[seen][: self._plan.candidates], cosines[seen][: self._plan.candidates]
-            most *= 4
+            enough = seen.sum() >= most or len(places) < asked or (cosines <= 0).any()
+            if enough or asked >= MOST_ASKED or time.monotonic() > until:
+                return vector, places[seen][:most], cosines[seen][:most]
+            asked = min(4 * asked, MOST_ASKED)
 
     def _cosines(
-        self, loaded: Loaded, vector: NDArray[np.float32], asked: Sequence[tuple[int, str]]
+        self, loaded: Loaded, vector: NDArray[np.float32], asked: Sequence[tuple[int, str]], until: float
     ) -> dict[int, float]:
-        """Place -> cosine, of chunks that words alone have found."""
+        """Place -> cosine, of chunks that words alone have found; nothing where the store is late."""
         if not asked:
             return {}
-        vectors = self._documents.vectors(loaded.version.name, [key for _, key in asked])
-        return dict(zip([place for place, _ in asked], (vectors @ vector).tolist(), strict=True))
+        found = _started(self._documents.vectors, loaded.version.name, [key for _, key in asked])
+        wait([found], timeout=max(until - time.monotonic(), 0))
+        if not _has_answered(found):
+            return {}
+        return dict(zip([place for place, _ in asked], (found.result() @ vector).tolist(), strict=True))
 
-    def _taken_down(self) -> _Gone:
-        if time.monotonic() - self._gone.at > TAKEDOWNS_AGE:
-            lists = (set(taken_down(self._lake, entity.name)) for entity in (EPISODE, CHUNK))
-            self._gone = _Gone(time.monotonic(), *lists)
+    def _taken_down(self) -> Gone:
+        if time.monotonic() - self._gone_at > TAKEDOWNS_AGE:
+            self._gone, self._gone_at = gone_of(self._lake), time.monotonic()
         return self._gone
 
     def _live(self, loaded: Loaded | None) -> Loaded:
@@ -267,6 +267,12 @@ class Searcher:
                 f"the files of {name}, the live version of the index, are not in the lake",
                 next_step="content-signals index rollback, or build_search_index.py --day D",
             )
+        if version.chunks and not self._documents.count(name):
+            raise NotLanded(
+                f"the document store has no chunk of {name}, the live version of the index",
+                state="it was made in another store, or the store was emptied",
+                next_step=f"build_search_index.py --day {version.day}",
+            )
         return Loaded(self._lake, version)
 
 
@@ -281,3 +287,27 @@ def _check(query: str, k: int, deadline: float) -> None:
         raise UsageError(f"k is {k}; from 1 to {MOST} chunks can be asked for", next_step="--k 10")
     if deadline <= 0:
         raise UsageError(f"a deadline of {deadline} s has passed already", next_step="--deadline 5")
+
+
+def _started(work: Callable[..., Any], *given: Any) -> Future[Any]:
+    """Work begun in a thread of its own: what hangs holds up neither another search nor the end of the process."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*given))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="search", daemon=True).start()
+    return future
+
+
+def _has_answered(future: Future[Any]) -> bool:
+    """Whether there is an answer; a store that is away counts as late, and any other failure is raised."""
+    if not future.done():
+        return False
+    error = future.exception()
+    if error is not None and not isinstance(error, Temporary):
+        raise error
+    return error is None
