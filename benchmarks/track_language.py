@@ -34,7 +34,7 @@ COMMAND = "python -m benchmarks.track_language --data DATA --write"
 MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "track_language" / "measured.json"
 SENTENCES, PAIRS, WORDS = KINDS = "sentences", "word-pairs", "single-words"
 POWERS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0)
-CUTS = np.round(np.arange(0.1, 1.0, 0.1), 1)
+CUTS = np.round(np.arange(0.1, 1.0, 0.05), 2)
 # What the cuts are chosen for: the smallest with this precision, for texts of one word and of a few; the greatest with
 # this accuracy for those of many letters, where what is not told counts as wrong.
 WANTED_OF_ONE_WORD, WANTED, WANTED_OF_MANY_LETTERS = 0.95, 0.93, 0.96

@@ -112,7 +112,11 @@ def _cost(measured: Mapping[str, Any] | None) -> list[str]:
     cost = measured["cost"]
     rate = f"{cost['rows_per_cpu_second']:,.4g} rows a CPU second"
     hours = f"{cost['core_hours_per_100_million']:,.4g} core-hours for 100 million"
-    return ["## Cost", "", f"{rate}, {hours}, by `{measured['command']}` ({measured['machine']}).", ""]
+    return ["## Cost", "", f"{rate}, {hours}, by `{measured['command']}` ({_machine(measured['machine'])}).", ""]
+
+
+def _machine(found: str | Mapping[str, Any]) -> str:
+    return found if isinstance(found, str) else "{processor}, {cores} cores, Python {python}".format(**found)
 
 
 def _about(kwargs: Mapping[str, Any]) -> str:

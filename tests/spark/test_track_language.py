@@ -13,7 +13,7 @@ pytestmark = pytest.mark.spark
 # (content_id, title, artist line) -> language, language of the artist line.
 GOLDEN = {
     ("a", "Don't Stop Believin' (2022 Remaster)", "Journey"): ("en", "en"),
-    ("b", "Non, je ne regrette rien", "Édith Piaf"): ("fr", "und"),
+    ("b", "Alors on danse", "Stromae"): ("fr", "und"),
     ("c", "Группа крови", "Кино"): ("ru", "und"),
     ("d", "강남스타일", "PSY"): ("ko", "und"),
     ("e", "夜空", "きのこ帝国"): ("ja", "ja"),
