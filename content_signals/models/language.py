@@ -35,7 +35,7 @@ SHORT, SHARPNESS_OF_SHORT, SHARPNESS = 10, 1.5, 1.75
 
 # A text is called a language from this confidence on. What one word says is often a name; what many words leave open
 # is which of two sisters, such as Bosnian and Croatian, and the better guess is of use.
-CUT_OF_ONE_WORD, CUT, CUT_OF_MANY_LETTERS, MANY_LETTERS = 0.8, 0.55, 0.45, 25
+CUT_OF_ONE_WORD, CUT, CUT_OF_MANY_LETTERS, MANY_LETTERS = 0.8, 0.55, 0.3, 25
 
 # Scripts with one language of weight, none of them known to lingua: first word of their letters' names in Unicode.
 SCRIPTS = {
