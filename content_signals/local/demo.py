@@ -42,6 +42,9 @@ CONTENT = ("episode_transcripts_v1", "audio_clips_v1", "artist_catalogue_v1")
 # Every track meets every other: thirty days would take as long as all the rest, and one is as good.
 LAST_DAY_ALONE = ("track_neighbours_v1",)
 
+# How long a run of a DAG is waited for: vectors of many transcripts take hours.
+RUN_SECONDS, WITH_CONTENT_SECONDS = 600, 6 * 3600
+
 
 def run_demo(settings: Settings, landing: Path | None, *, content: bool = False) -> None:
     """Build the last 30 landed days in one run, take one more day through every DAG, read features.
@@ -175,6 +178,7 @@ def _one_day_through_airflow(
 ) -> None:
     builds = list(dict.fromkeys(build_of(t).dag_id for t in tables))
     publishes = [f"publish_{t.table}" for t in tables if t.serve]
+    within = WITH_CONTENT_SECONDS if set(sources) & set(CONTENT) else RUN_SECONDS
     api.wait_dags([INGEST, *builds, *publishes])
     known = {dag: api.runs(dag) for dag in (INGEST, *builds, *publishes)}
     api.unpause(*publishes, *builds, INGEST)
@@ -182,9 +186,11 @@ def _one_day_through_airflow(
     started = _start_ingest(api, sources, day, scheduled, known[INGEST])
     for dag in (INGEST, *builds, *publishes):
         if dag == INGEST and started:
-            run = api.wait_run(dag, started)
+            run = api.wait_run(dag, started, seconds=within)
         else:
-            run = api.wait_day(dag, day, other_than=[r["dag_run_id"] for r in known[dag] if r["state"] in FINAL])
+            run = api.wait_day(
+                dag, day, other_than=[r["dag_run_id"] for r in known[dag] if r["state"] in FINAL], seconds=within
+            )
         if run["state"] != "success":
             raise SignalsError(f"{dag} {day} {run['state']}", next_step=f"look at {api.url}/dags/{dag}")
         console.print(f"  Airflow: {dag} {day} succeeded")
