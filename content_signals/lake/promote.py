@@ -81,7 +81,10 @@ def _attempt(
 ) -> Promotion | None:
     """One try on the table as it is now; None when it has to be looked at again."""
     snapshot = Snapshot(table)
-    delta = snapshot.delta or create(table, stage.schema_json)
+    delta = snapshot.delta
+    if delta is None:
+        create(table, stage.schema_json)
+        return None  # a rival may have made it first, and have promoted the day: assert on the table as it is now
     current = snapshot.stage(day)
     if current:  # a promote that was killed between its two commits left the second to this one
         append_history(table, current)

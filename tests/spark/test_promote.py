@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable
 
 from content_signals.errors import BROKEN_DATA, TEMPORARY, Refused, Superseded, Temporary
-from content_signals.lake.commit import add_actions, commit
+from content_signals.lake.commit import add_actions, commit, create
 from content_signals.lake.layout import LakeTable, start_run
 from content_signals.lake.maintain import maintain
 from content_signals.lake.promote import promote
@@ -157,6 +157,22 @@ def test_two_promotes_of_a_new_day_at_once_do_not_both_land(table):
     with pytest.raises(Superseded):
         promote(table, older, older.files, before_commit=lambda: rivals.pop()() if rivals else None)
     assert rows_of(table) == [("2020-03-02", "newer", 1), ("2020-03-03", "x", 9)]
+
+
+def test_two_first_promotes_of_a_table_at_once_do_not_both_land(table, monkeypatch):
+    """The rival makes the table, and promotes, after it was seen that there is none and before it is made here."""
+    older = stage_of(table, MONDAY, {"key": ["older"], "plays": [0]}, run_id="run-00000")
+    newer = stage_of(table, MONDAY, {"key": ["newer"], "plays": [1]}, run_id="run-00002")
+
+    def late(*args):
+        monkeypatch.setattr("content_signals.lake.promote.create", create)
+        promote(table, newer, newer.files)
+        return create(*args)
+
+    monkeypatch.setattr("content_signals.lake.promote.create", late)
+    with pytest.raises(Superseded, match="a newer run"):
+        promote(table, older, older.files)
+    assert rows_of(table) == [("2020-03-02", "newer", 1)]
 
 
 def test_a_rival_that_commits_another_day_is_only_a_delay(table):
