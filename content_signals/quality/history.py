@@ -20,15 +20,10 @@ from statistics import median
 from typing import Any, ClassVar
 
 from great_expectations.core.metric_domain_types import MetricDomainTypes
-from great_expectations.expectations.expectation import BatchExpectation, render_suite_parameter_string
 from great_expectations.expectations.registry import get_metric_kwargs
-from great_expectations.render.components import (
-    LegacyDiagnosticRendererType,
-    LegacyRendererType,
-    RenderedStringTemplateContent,
-)
+from great_expectations.render.components import LegacyDiagnosticRendererType
 from great_expectations.render.renderer.renderer import renderer
-from great_expectations.render.renderer_configuration import RendererConfiguration, RendererValueType
+from great_expectations.render.renderer_configuration import RendererValueType
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
 from content_signals.catalog import catalog
@@ -37,6 +32,7 @@ from content_signals.lake.layout import Lake, LakeTable
 from content_signals.quality.baseline import Baseline, KeptDay, values_of
 from content_signals.quality.column_metrics import ColumnBuckets, ColumnTrueShare
 from content_signals.quality.distribution import stability_index
+from content_signals.quality.rendered import RenderedExpectation
 from content_signals.settings import load_settings
 
 
@@ -62,7 +58,7 @@ def compared_with(compared: Compared | None) -> Iterator[None]:
         _COMPARED.reset(token)
 
 
-class HistoryExpectation(BatchExpectation, ABC):
+class HistoryExpectation(RenderedExpectation, ABC):
     """What all of these share: whose history, how many days of it, how many at least.
 
     Days of fewer than `min_rows` rows are not judged: chance alone moves them.
@@ -123,28 +119,6 @@ class HistoryExpectation(BatchExpectation, ABC):
         return value
 
     @classmethod
-    def _prescriptive_template(cls, renderer_configuration: RendererConfiguration[Any]) -> RendererConfiguration[Any]:
-        for name, kind in _parameters(renderer_configuration.kwargs):
-            renderer_configuration.add_param(name=name, param_type=kind)
-        renderer_configuration.template_str = cls._template(renderer_configuration.kwargs)
-        return renderer_configuration
-
-    @classmethod
-    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
-    @render_suite_parameter_string
-    def _prescriptive_renderer(
-        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
-    ) -> list[RenderedStringTemplateContent]:
-        runtime = runtime_configuration or {}
-        kwargs = {**{name: f.default for name, f in cls.__fields__.items()}, **configuration.kwargs}
-        string_template = {
-            "template": cls._template(kwargs, with_column=runtime.get("include_column_name") is not False),
-            "params": {name: kwargs[name] for name, _ in _parameters(kwargs)},
-            "styling": runtime.get("styling"),
-        }
-        return [RenderedStringTemplateContent(content_block_type="string_template", string_template=string_template)]
-
-    @classmethod
     @renderer(renderer_type=LegacyDiagnosticRendererType.OBSERVED_VALUE)
     def _diagnostic_observed_value_renderer(
         cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
@@ -158,6 +132,12 @@ class HistoryExpectation(BatchExpectation, ABC):
     def _template(cls, kwargs: Mapping[str, Any], *, with_column: bool = True) -> str:
         subject = "$column: " if with_column and kwargs.get("column") else ""
         return f"{subject}{cls.about} {cls.condition} of the last $days promoted days."
+
+    @classmethod
+    def _parameters(cls, kwargs: Mapping[str, Any]) -> dict[str, RendererValueType]:
+        kinds = {"column": RendererValueType.STRING, "days": RendererValueType.NUMBER}
+        kinds |= dict.fromkeys(("min_ratio", "max_ratio", "max_difference", "max_psi"), RendererValueType.NUMBER)
+        return {name: kind for name, kind in kinds.items() if name in kwargs}
 
 
 class ExpectRowCountToBeLikeHistory(HistoryExpectation):
@@ -330,12 +310,6 @@ def _by_ratio(value: Any, earlier: Sequence[Any], low: float, high: float) -> tu
 
 def _result(good: bool, observed: Any, allowed: str, details: dict[str, Any]) -> dict[str, Any]:
     return {"success": good, "result": {"observed_value": observed, "details": {**details, "allowed": allowed}}}
-
-
-def _parameters(kwargs: Mapping[str, Any]) -> list[tuple[str, RendererValueType]]:
-    kinds = {"column": RendererValueType.STRING, "days": RendererValueType.NUMBER}
-    kinds |= dict.fromkeys(("min_ratio", "max_ratio", "max_difference", "max_psi"), RendererValueType.NUMBER)
-    return [(name, kind) for name, kind in kinds.items() if name in kwargs]
 
 
 def _of_settings(name: str, newest: Any) -> Compared:

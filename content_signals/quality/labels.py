@@ -11,27 +11,16 @@ from typing import Any, ClassVar
 
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 from great_expectations.execution_engine.sparkdf_execution_engine import SparkDFExecutionEngine
-from great_expectations.expectations.expectation import BatchExpectation, render_suite_parameter_string
 from great_expectations.expectations.metrics.column_aggregate_metric_provider import (
     ColumnAggregateMetricProvider,
     column_aggregate_partial,
 )
-from great_expectations.render.components import (
-    LegacyDiagnosticRendererType,
-    LegacyRendererType,
-    RenderedStringTemplateContent,
-)
-from great_expectations.render.renderer.renderer import renderer
-from great_expectations.render.renderer_configuration import RendererConfiguration, RendererValueType
+from great_expectations.render.renderer_configuration import RendererValueType
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType
 
-_PARAMETERS = {
-    "column": RendererValueType.STRING,
-    "max_share": RendererValueType.NUMBER,
-    "min_rows": RendererValueType.NUMBER,
-}
+from content_signals.quality.rendered import RenderedExpectation
 
 
 class ColumnLabelCounts(ColumnAggregateMetricProvider):
@@ -57,7 +46,7 @@ class ColumnLabelCounts(ColumnAggregateMetricProvider):
         return F.array(F.count(column), *[F.count_if(one) for one in has])
 
 
-class ExpectColumnLabelsNotToCollapse(BatchExpectation):
+class ExpectColumnLabelsNotToCollapse(RenderedExpectation):
     """Of the rows that have labels at most the share `max_share` has any one of them.
 
     Days of fewer than `min_rows` such rows are not judged: chance alone makes few rows alike.
@@ -89,36 +78,11 @@ class ExpectColumnLabelsNotToCollapse(BatchExpectation):
         return {"success": good, "result": {"observed_value": observed, "details": details}}
 
     @classmethod
-    def _prescriptive_template(cls, renderer_configuration: RendererConfiguration[Any]) -> RendererConfiguration[Any]:
-        for name, kind in _PARAMETERS.items():
-            renderer_configuration.add_param(name=name, param_type=kind)
-        renderer_configuration.template_str = _template()
-        return renderer_configuration
+    def _template(cls, kwargs: Mapping[str, Any], *, with_column: bool = True) -> str:
+        subject = "$column: no label" if with_column else "no label"
+        return f"{subject} may be given to more than $max_share of the rows, on a day of at least $min_rows."
 
     @classmethod
-    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
-    @render_suite_parameter_string
-    def _prescriptive_renderer(
-        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
-    ) -> list[RenderedStringTemplateContent]:
-        runtime = runtime_configuration or {}
-        kwargs: Mapping[str, Any] = {**{name: f.default for name, f in cls.__fields__.items()}, **configuration.kwargs}
-        template = {
-            "template": _template(with_column=runtime.get("include_column_name") is not False),
-            "params": {name: kwargs[name] for name in _PARAMETERS},
-            "styling": runtime.get("styling"),
-        }
-        return [RenderedStringTemplateContent(content_block_type="string_template", string_template=template)]
-
-    @classmethod
-    @renderer(renderer_type=LegacyDiagnosticRendererType.OBSERVED_VALUE)
-    def _diagnostic_observed_value_renderer(
-        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
-    ) -> str:
-        """The label that is given most, and to which share of the rows."""
-        return str(cls._get_observed_value_from_evr(result=result))
-
-
-def _template(*, with_column: bool = True) -> str:
-    subject = "$column: no label" if with_column else "no label"
-    return f"{subject} may be given to more than $max_share of the rows, on a day of at least $min_rows."
+    def _parameters(cls, kwargs: Mapping[str, Any]) -> dict[str, RendererValueType]:
+        number = RendererValueType.NUMBER
+        return {"column": RendererValueType.STRING, "max_share": number, "min_rows": number}
