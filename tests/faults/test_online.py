@@ -11,13 +11,13 @@ import pytest
 
 from content_signals.errors import NotLanded
 from content_signals.features.store import online_client
-from content_signals.local import services
 from content_signals.pipeline.publish import publish
 from tests.faults.conftest import context_in, next_day
 from tests.faults.faults import FAULTS, FEW
 from tests.faults.good_days import DAY, EARLIER, KEYS, TITLE, good_rows
 from tests.faults.meeting import QUARANTINED, STOPPED, meet
 from tests.online import online
+from tests.stores import running_store
 
 pytestmark = pytest.mark.slow
 
@@ -31,9 +31,8 @@ def platform(good_lake):
     with tempfile.TemporaryDirectory(prefix="cs-faults-") as name:
         context = context_in(Path(name))
         shutil.copytree(good_lake(TITLE).settings.lake, context.settings.lake)
-        services.up(context.settings, airflow=False, features=False, say=lambda _: None)
-        yield context
-        services.down(context.settings, say=lambda _: None)
+        with running_store(context.settings):
+            yield context
 
 
 @pytest.fixture

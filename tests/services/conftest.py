@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from content_signals.features.store import online_client
-from content_signals.local import services
 from tests.servers import redis_server
 from tests.settings import settings_in
+from tests.stores import running_store
 
 BOTH_STORES = pytest.mark.parametrize("store_settings", ["valkey", "redis-server"], indirect=True)
 
@@ -24,9 +24,8 @@ def store_settings(request):
             with redis_server() as url:
                 yield settings.model_copy(update={"online_store": SecretStr(url)})
             return
-        services.up(settings, airflow=False, features=False, say=lambda _: None)
-        yield settings
-        services.down(settings, say=lambda _: None)
+        with running_store(settings):
+            yield settings
 
 
 @pytest.fixture

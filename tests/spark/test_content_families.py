@@ -19,7 +19,6 @@ from deltalake import DeltaTable
 from content_signals.catalog import catalog
 from content_signals.lake.layout import Lake, start_run
 from content_signals.lake.snapshot import Snapshot
-from content_signals.local import services
 from content_signals.orchestration.builds import content_tables
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.extract import extract
@@ -31,6 +30,7 @@ from tests.landing import write_catalogue
 from tests.llm_server import completion, says, scripted_server
 from tests.online import online
 from tests.settings import settings_in
+from tests.stores import running_store
 
 TABLES = content_tables(catalog())
 DAY = date(2020, 3, 1)
@@ -110,9 +110,8 @@ def platform(spark, language_model):
         land(Path(settings.landing))
         for source in sorted({t.driver.table for t in TABLES} - {t.table for t in TABLES}):
             assert ingest(context, spark, catalog().source(source), DAYS).exit_code == 0
-        services.up(settings, airflow=False, features=False, say=lambda _: None)
-        yield context
-        services.down(settings, say=lambda _: None)
+        with running_store(settings):
+            yield context
 
 
 def build(context: Context, spark, table, day: date) -> dict[str, int]:

@@ -20,7 +20,6 @@ from content_signals.errors import NotLanded, Temporary, UnknownName, UsageError
 from content_signals.features.offline import offline
 from content_signals.features.store import feast_environment, feature_store, online_client
 from content_signals.lake.layout import Lake, start_run
-from content_signals.local import services
 from content_signals.pipeline.ingest import ingest
 from content_signals.pipeline.publish import publish
 from content_signals.settings import PROJECT
@@ -28,6 +27,7 @@ from tests.landing import held, write_catalogue, write_positions
 from tests.online import online
 from tests.settings import settings_in
 from tests.spark.test_pipeline import build
+from tests.stores import running_store
 
 FIRST = date(2020, 3, 1)
 DAYS = [FIRST + timedelta(days=n) for n in range(2)]
@@ -51,9 +51,8 @@ def platform(spark):
         for source in map(context.catalog.source, ("playlist_positions", "catalogue_tracks")):
             ingest(context, spark, source, DAYS)
         build(context, spark, DAYS, ["playlist_changes_v1", POPULARITY, "track_title_v1"])
-        services.up(settings, airflow=False, features=False, say=lambda _: None)
-        yield context
-        services.down(settings, say=lambda _: None)
+        with running_store(settings):
+            yield context
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,11 +12,10 @@ import pytest
 from content_signals.catalog import catalog
 from content_signals.errors import Refused
 from content_signals.features.offline import offline
-from content_signals.features.store import feature_store, online_client
+from content_signals.features.store import feature_store
 from content_signals.features.training import training_set
-from content_signals.lake.layout import Lake, start_run
+from content_signals.lake.layout import start_run
 from content_signals.lake.takedowns import entries_of, taken_down
-from content_signals.local import services
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.promotion import promote_days
 from content_signals.pipeline.publish import publish
@@ -27,7 +23,7 @@ from content_signals.pipeline.takedown import give_back, take_down
 from tests.chunks import CHUNKS, chunk_rows
 from tests.lake import judged, promoted, stage_of
 from tests.online import online
-from tests.settings import settings_in
+from tests.stores import empty, store_and_lake
 
 pytestmark = pytest.mark.spark
 
@@ -40,17 +36,13 @@ ONE, OTHER = [f"e1#{n:04}" for n in range(4)], [f"e2#{n:04}" for n in range(2)]
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Context]:
-    with tempfile.TemporaryDirectory(prefix="cs-parts-") as name:  # a socket's path must be short
-        settings = settings_in(Path(name))
-        services.up(settings, airflow=False, features=False, say=lambda _: None)
-        yield Context(settings, Lake(settings.lake), catalog(), start_run(), lambda _: None)
-        services.down(settings, say=lambda _: None)
+    with store_and_lake("parts") as context:
+        yield context
 
 
 @pytest.fixture
 def platform(running: Context) -> Context:
-    online_client(running.settings).flushall()
-    shutil.rmtree(running.settings.lake, ignore_errors=True)
+    empty(running)
     return running
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +14,6 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from content_signals.catalog import catalog
 from content_signals.errors import BrokenData, NotLanded, Temporary, UnknownName, UsageError
 from content_signals.features import encode
 from content_signals.features.offline import offline
@@ -24,11 +22,10 @@ from content_signals.features.served import Marker, Promoted
 from content_signals.features.store import feature_store, online_client
 from content_signals.inspection import show
 from content_signals.inspection.explanation import as_rows, explain
-from content_signals.lake.layout import Lake, start_run
+from content_signals.lake.layout import start_run
 from content_signals.lake.receipts import receipts_of
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.takedowns import taken_down
-from content_signals.local import services
 from content_signals.pipeline import publish as step
 from content_signals.pipeline.check_online import check_online
 from content_signals.pipeline.context import Context
@@ -36,7 +33,7 @@ from content_signals.pipeline.publish import publish
 from content_signals.pipeline.takedown import give_back, take_down
 from tests.faults.good_days import FIRST, TITLE, good_rows
 from tests.lake import promoted
-from tests.settings import settings_in
+from tests.stores import empty, store_and_lake
 
 KEYS = 40
 DAYS = [FIRST + timedelta(days=n) for n in range(6)]
@@ -46,20 +43,15 @@ ALL = [f"track{n:05}" for n in range(KEYS)]
 @pytest.fixture(scope="module")
 def running() -> Iterator[Context]:
     """A store, and a lake beside it."""
-    with tempfile.TemporaryDirectory(prefix="cs-publish-") as name:  # a socket's path must be short
-        settings = settings_in(Path(name))
-        services.up(settings, airflow=False, features=False, say=lambda _: None)
-        yield Context(settings, Lake(settings.lake), catalog(), start_run(), lambda _: None)
-        services.down(settings, say=lambda _: None)
+    with store_and_lake("publish") as context:
+        yield context
 
 
 @pytest.fixture
 def platform(running: Context) -> Context:
     """Nothing in the store, nothing in the lake; what is said is kept."""
-    client = online_client(running.settings)
-    client.config_set("maxmemory", 0)
-    client.flushall()
-    shutil.rmtree(running.settings.lake, ignore_errors=True)
+    online_client(running.settings).config_set("maxmemory", 0)
+    empty(running)
     said: list[str] = []
     made = replace(running, say=said.append)
     object.__setattr__(made, "said", said)

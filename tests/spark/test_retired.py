@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +14,6 @@ from content_signals.features.client import FeatureClient
 from content_signals.features.store import feature_store, online_client
 from content_signals.features.sweep import rows
 from content_signals.lake.layout import Lake, start_run
-from content_signals.local import services
 from content_signals.pipeline.check_online import check_online
 from content_signals.pipeline.cleanup import clean_retired
 from content_signals.pipeline.context import Context
@@ -25,6 +23,7 @@ from content_signals.pipeline.takedown import give_back, take_down, view_of
 from tests.faults.good_days import FIRST, TITLE, good_rows
 from tests.lake import promoted
 from tests.settings import settings_in
+from tests.stores import store_and_lake
 
 FAMILY, KEYS, REASON = "track_title", 30, "measured better on the golden set"
 OLD = f"{FAMILY}_v2"
@@ -34,11 +33,8 @@ START = datetime.combine(NEXT + timedelta(days=1), datetime.min.time(), UTC)
 
 @pytest.fixture(scope="module")
 def running():
-    with tempfile.TemporaryDirectory(prefix="cs-retired-") as name:  # a socket's path must be short
-        settings = settings_in(Path(name))
-        services.up(settings, airflow=False, features=False, say=lambda _: None)
-        yield settings
-        services.down(settings, say=lambda _: None)
+    with store_and_lake("retired") as context:
+        yield context.settings
 
 
 @pytest.fixture

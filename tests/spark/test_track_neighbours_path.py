@@ -14,7 +14,6 @@ from content_signals.catalog import catalog
 from content_signals.errors import NotLanded
 from content_signals.lake.layout import Lake, start_run
 from content_signals.lake.snapshot import Snapshot
-from content_signals.local import services
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.extract import extract
 from content_signals.pipeline.ingest import ingest
@@ -25,6 +24,7 @@ from tests.landing import held, write_positions
 from tests.neighbours_oracle import ages, expected
 from tests.online import online
 from tests.settings import settings_in
+from tests.stores import running_store
 
 pytestmark = pytest.mark.spark
 
@@ -52,9 +52,8 @@ def platform(spark):
             write_positions(Path(settings.landing), day, held(day, playlists))
         ingest(context, spark, catalog().source("playlist_positions"), list(STORY))
         build(context, spark, CHANGES, list(STORY))
-        services.up(settings, airflow=False, features=False, say=lambda _: None)
-        yield context
-        services.down(settings, say=lambda _: None)
+        with running_store(settings):
+            yield context
 
 
 def test_from_landing_files_to_a_model(platform, spark):
