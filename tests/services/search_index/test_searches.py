@@ -1,0 +1,145 @@
+"""Searches in the index of chunks: what is found, what conditions leave out, and what is refused."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from content_signals.errors import NotLanded, UnknownName, UsageError
+from content_signals.inspection.passages import told
+from content_signals.lake.layout import start_run
+from content_signals.lake.takedowns import Takedown, add_takedown
+from content_signals.pipeline import search_index
+from content_signals.pipeline.context import Context
+from content_signals.retrieval.documents import Documents
+from content_signals.retrieval.fusion import Plan
+from content_signals.retrieval.search import Searcher
+from tests.services.search_index.topic_chunks import AT, CHUNKS_EACH, EPISODES, MODEL, embed, episodes_of
+from tests.settings import settings_in
+
+
+def test_what_is_asked_for_is_found_by_words_and_by_meaning(search):
+    answer = search.search("what are browsers", k=10)
+    assert len(answer.hits) == 10
+    assert episodes_of(answer) == {"e4"}
+    first = answer.hits[0]
+    assert first.text.startswith("**Ann:** In part ")
+    assert (first.start_char, first.end_char) == (100 * int(first.chunk_id[-4:]), first.start_char + len(first.text))
+    vector = embed(["what are browsers"])[0]
+    expected = [float(embed([hit.text])[0] @ vector) for hit in answer.hits]
+    assert [hit.meaning_score for hit in answer.hits] == pytest.approx(expected, abs=1e-4)
+    assert all(hit.words_score > 0 for hit in answer.hits)
+    assert answer.missing == ()
+
+
+def test_scores_are_the_sum_of_reciprocal_ranks(search):
+    answer = search.search("what are browsers", k=40)
+    by_meaning = sorted(answer.hits, key=lambda hit: -hit.meaning_score)
+    by_words = sorted(answer.hits, key=lambda hit: (-hit.words_score, hit.chunk_id))
+    expected = {hit.chunk_id: 1 / (61 + by_meaning.index(hit)) + 1 / (61 + by_words.index(hit)) for hit in answer.hits}
+    assert {hit.chunk_id: hit.score for hit in answer.hits} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("where", "episodes"),
+    [
+        (["language=de"], {"e2"}),
+        (["language!=en"], {"e2"}),  # of e3 nothing is known
+        (["language=en", "explicit_ratio<0.01"], {"e0", "e5"}),
+        (["explicit_ratio<0.01"], {"e0", "e2", "e5"}),  # a null is no zero
+        (["explicit_ratio>=0.02", "explicit_ratio<=0.5"], {"e1", "e4"}),
+        (["language=de,fr"], {"e2"}),
+        (["language=xx"], set()),
+        (["word_count=100"], {"e0", "e1", "e2", "e3", "e4", "e5"}),
+    ],
+)
+def test_conditions_on_signals_narrow_both_rankings(search, where, episodes):
+    # All chunks that are allowed, by meaning alone: what the store narrows is no more and no less.
+    search._plan = Plan(words=0)
+    assert episodes_of(search.search("what are browsers", k=1_000, where=where)) == episodes
+    search._plan = Plan()
+    assert episodes_of(search.search("part", k=1_000, where=where)) == episodes
+    for episode in episodes:  # what each is about is found among what is allowed
+        answer = search.search(f"what are {EPISODES[episode]}", k=5, where=where)
+        assert EPISODES[episode] in answer.hits[0].text
+
+
+def test_as_many_as_asked_for_are_found(search):
+    assert len(search.search("part", k=7 * CHUNKS_EACH).hits) == 7 * CHUNKS_EACH
+
+
+def test_wrong_conditions_are_refused_with_what_there_is(search):
+    with pytest.raises(UnknownName, match="languge") as error:
+        search.search("x", where=["languge=en"])
+    assert "language" in error.value.next_step
+    for wrong in ("language", "explicit_ratio<many", "explicit_ratio<nan", f"word_count={2**70}", "language<en", "=en"):
+        with pytest.raises(UsageError):
+            search.search("x", where=[wrong])
+
+
+@pytest.mark.parametrize(("query", "more"), [("  ", {}), ("x" * 10_001, {}), ("x", {"k": 0}), ("x", {"deadline": 0})])
+def test_wrong_questions_are_refused(search, query, more):
+    with pytest.raises(UsageError):
+        search.search(query, **more)
+
+
+def test_what_is_late_is_named_and_the_other_answers(context):
+    def slow(texts):
+        time.sleep(1.5)
+        return embed(texts)
+
+    documents = Documents(context.settings)
+    with closing(documents), Searcher(documents, context.lake, slow, MODEL) as found:
+        answer = found.search("browsers", k=3, deadline=0.7)
+        assert answer.missing == ("meaning",)
+        assert episodes_of(answer) == {"e4"}
+        assert [hit.meaning_score for hit in answer.hits] == [None] * 3
+        assert "not answered in time: meaning" in "\n".join(told(answer, "browsers"))
+        time.sleep(1.5)
+
+
+def test_a_query_of_another_model_is_refused(context):
+    documents = Documents(context.settings)
+    with closing(documents), Searcher(documents, context.lake, embed, "toy:2") as found:  # noqa: SIM117
+        with pytest.raises(UsageError, match="cannot be compared"):
+            found.search("browsers")
+
+
+def test_plain_feast_reads_the_index(context):
+    with closing(Documents(context.settings)) as documents:
+        live, _ = documents.live()
+        answer = documents.store.retrieve_online_documents_v2(
+            features=[f"{live}:embedding", f"{live}:text", f"{live}:episode_id"],
+            query=embed(["what are databases"])[0].tolist(),
+            top_k=5,
+        ).to_dict()
+    assert set(answer["episode_id"]) == {"e5"}
+    assert all("databases" in text for text in answer["text"])
+
+
+def test_what_was_taken_down_is_not_found_any_more(context, search):
+    search._gone_at = -1e9
+    add_takedown(context.lake, "episode", Takedown("e2", "taken down", "asked to", "test", AT))
+    try:
+        assert "e2" not in episodes_of(search.search("what are compilers", k=50))
+    finally:
+        add_takedown(context.lake, "episode", Takedown("e2", "given back", "asked to", "test", AT + timedelta(1)))
+        search._gone_at = -1e9
+    assert "e2" in episodes_of(search.search("what are compilers", k=50))
+
+
+def test_no_index_at_all_says_what_to_run(context, tmp_path):
+    settings = settings_in(tmp_path)
+    new = Context(settings, context.lake, context.catalog, start_run(), lambda _: None)
+    with pytest.raises(NotLanded, match="no index of chunks yet"), search_index.searcher(new):
+        pass
+
+
+def test_a_plan_without_words_ranks_by_meaning_alone(context):
+    documents = Documents(context.settings)
+    with closing(documents), Searcher(documents, context.lake, embed, MODEL, Plan(words=0)) as found:
+        hits = found.search("browsers", k=20).hits
+    assert [hit.meaning_score for hit in hits] == sorted((hit.meaning_score for hit in hits), reverse=True)
