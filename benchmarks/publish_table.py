@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 
 import duckdb
-import pyarrow.parquet as pq
 
+from benchmarks.promoted_day import folder_of, promote_files
 from content_signals.catalog import Catalog, catalog
 from content_signals.contract import DAY, Column, Computed, Entity, Input, Source, Table
 from content_signals.lake.layout import Lake, start_run
-from content_signals.lake.promote import promote
-from content_signals.lake.stage import Stage, StagedFile, write_stage_record
 
 THE_DAY = date(2026, 3, 1)
 VALID_FROM = datetime(2026, 3, 2, tzinfo=UTC)
@@ -39,8 +36,7 @@ CATALOG = Catalog([*catalog().sources, *catalog().tables, SOURCE, TABLE])
 def promote_day(lake: Lake, rows: int, salt: int, day: date = THE_DAY) -> None:
     """Stage and promote a day with values that differ with `salt`, computed just now."""
     table, run = lake.of(TABLE), start_run()
-    folder, valid_from = f"data/{run.folder}/{DAY}={day}", datetime.combine(day + timedelta(days=1), time.min, UTC)
-    home = Path(table.path) / folder
+    home, valid_from = folder_of(table, run, day), datetime.combine(day + timedelta(days=1), time.min, UTC)
     home.mkdir(parents=True)
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
@@ -51,12 +47,9 @@ def promote_day(lake: Lake, rows: int, salt: int, day: date = THE_DAY) -> None:
             f" FROM range({first}, {min(rows, first + FILE_ROWS)}) t(i))"
             f" TO '{home}/part-{number}.parquet' (FORMAT parquet, COMPRESSION snappy)"
         )
-    paths = sorted(home.glob("*.parquet"))
-    files = tuple(StagedFile(f"{folder}/{path.name}", path.stat().st_size) for path in paths)
-    kept = sum(pq.read_metadata(path).num_rows for path in paths)
-    stage = Stage(table.name, str(day), run.run_id, run.fence, kept, f"{kept:x}-{salt:x}", files, _schema())
-    write_stage_record(table, stage)
-    promote(table, stage, stage.files)
+    kinds = {"track_id": "string", **{name: _DELTA[kind] for name, kind in TYPES.items()}}
+    kinds |= {"event_ts": "timestamp", "computed_at": "timestamp", "run_id": "string", DAY: "date"}
+    promote_files(table, run, day, kinds, salt)
 
 
 def _values(salt: int) -> str:
@@ -66,10 +59,3 @@ def _values(salt: int) -> str:
     longs = [f"CAST(({mixed} >> {8 * n}) % {10 ** (3 * n + 3)} AS BIGINT) AS i{n}" for n in range(3)]
     strings = [f"'genre ' || ({mixed} % 40) AS s0", f"'title ' || {mixed} AS s1"]
     return ", ".join([*doubles, *longs, *strings])
-
-
-def _schema() -> str:
-    kinds = {"track_id": "string", **{name: _DELTA[kind] for name, kind in TYPES.items()}}
-    kinds |= {"event_ts": "timestamp", "computed_at": "timestamp", "run_id": "string", DAY: "date"}
-    fields = [f'{{"name":"{n}","type":"{k}","nullable":true,"metadata":{{}}}}' for n, k in kinds.items()]
-    return f'{{"type":"struct","fields":[{",".join(fields)}]}}'

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -26,12 +27,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.held_out import passage_of
+from benchmarks.promoted_day import folder_of, promote_files
 from benchmarks.retrieval import sample
 from benchmarks.sides import machine
 from content_signals.catalog import catalog
 from content_signals.lake.layout import Lake, LakeTable, start_run
-from content_signals.lake.promote import promote
-from content_signals.lake.stage import Stage, StagedFile, write_stage_record
 from content_signals.models.minilm import MODEL_ID, embed
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.search_index import build_search_index
@@ -45,10 +45,11 @@ from tools.topics.corpus import Vectors
 COMMAND = "python -m benchmarks.search --transcripts transcripts.parquet --cache FOLDER --write"
 MEASURED = Path(__file__).parents[1] / "content_signals" / "retrieval" / "measured_search.json"
 DAY = date(2024, 1, 1)
-_KINDS = {
+_KINDS: dict[str, Any] = {
     "chunk_index": "integer",
     "start_char": "integer",
     "end_char": "integer",
+    "embedding": {"type": "array", "elementType": "float", "containsNull": True},
     "event_ts": "timestamp",
     "ds": "date",
 }
@@ -91,22 +92,10 @@ def rows_of(transcripts: Path, cache: Path, episodes: int, total: int) -> tuple[
 def promote_rows(table: LakeTable, rows: pa.Table) -> None:
     """Stage and promote them."""
     run = start_run()
-    file = Path(table.path) / f"data/{run.folder}/ds={DAY}/part-0.parquet"
-    file.parent.mkdir(parents=True)
-    pq.write_table(rows, file)
-    kinds = {name: _KINDS.get(name, "string") for name in [*rows.column_names, "ds"]}
-    floats = {"type": "array", "elementType": "float", "containsNull": True}
-    fields = [
-        {"name": name, "type": floats if name == "embedding" else kind, "nullable": True, "metadata": {}}
-        for name, kind in kinds.items()
-    ]
-    staged = StagedFile(str(file.relative_to(table.path)), file.stat().st_size)
-    stage = Stage(
-        table.name, str(DAY), run.run_id, run.fence, rows.num_rows, f"{rows.num_rows:x}-0", (staged,),
-        json.dumps({"type": "struct", "fields": fields}),
-    )  # fmt: skip
-    write_stage_record(table, stage)
-    promote(table, stage, stage.files)
+    folder = folder_of(table, run, DAY)
+    folder.mkdir(parents=True)
+    pq.write_table(rows, folder / "part-0.parquet")
+    promote_files(table, run, DAY, {name: _KINDS.get(name, "string") for name in [*rows.column_names, "ds"]})
 
 
 def milliseconds(search: Searcher, queries: Sequence[str], k: int) -> list[float]:
