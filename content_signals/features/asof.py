@@ -34,11 +34,6 @@ class Rows:
     ttl: int | None
 
 
-def names_of(rows: Rows) -> list[str]:
-    """Columns of the view in the result."""
-    return [f"{rows.view}__{feature}" for feature in rows.features]
-
-
 def joined(entities: str, views: Sequence[Rows], mode: Mode) -> str:
     """SQL of the entity rows with the features of every view.
 
@@ -48,24 +43,32 @@ def joined(entities: str, views: Sequence[Rows], mode: Mode) -> str:
             several rows with that the last computed. "known": the same among the rows that had been computed by then
             and not been superseded.
     """
-    columns, joins = ["e.* exclude (_row, _moment)"], []
+    columns, joins = [f"e.* exclude ({ROW}, {MOMENT})"], []
     for number, rows in enumerate(views):
-        joins.append(f"left join ({_matches(rows, mode)}) v{number} on e.{ROW} = v{number}.{ROW}")
-        columns += [f'v{number}."{f}" as "{name}"' for f, name in zip(rows.features, names_of(rows), strict=True)]
+        joins.append(_join(rows, f"v{number}", mode))
+        columns += [f'{_alive(rows, f"v{number}", name)} as "{rows.view}__{name}"' for name in rows.features]
     moments = f"select *, epoch_us({EVENT}) as {MOMENT} from ({entities})"
-    return f"with e as materialized ({moments}) select {', '.join(columns)} from e {' '.join(joins)} order by e.{ROW}"
+    return f"select {', '.join(columns)} from ({moments}) e {' '.join(joins)} order by e.{ROW}"
 
 
-def _matches(rows: Rows, mode: Mode) -> str:
-    """Row number and features of the entity rows that have a row of the view."""
-    chosen = ", ".join(f'f."{feature}"' for feature in rows.features)
+def _join(rows: Rows, alias: str, mode: Mode) -> str:
+    """Beside each entity row the last row of a view's timeline that is not after its moment.
+
+    One join a view, not one that finds and one that puts the found beside the entity rows: of wide rows that is a
+    third less to do.
+    """
     # In event mode a moment stands after every row that became valid at it, whenever that was computed.
     moment = f"e.{MOMENT}" if mode == "known" else f"e.{MOMENT} * {_ABOVE} + {_NO_END}"
-    alive = "true" if rows.ttl is None else f"f._event >= e.{MOMENT} - {rows.ttl}"
     return (
-        f"select e.{ROW}, {chosen} from e asof join ({_timeline(rows, mode)}) f"
-        f' on e."{rows.key}" = f."{rows.key}" and {moment} >= f._since where {alive}'
+        f"asof left join ({_timeline(rows, mode)}) {alias}"
+        f' on e."{rows.key}" = {alias}."{rows.key}" and {moment} >= {alias}._since'
     )
+
+
+def _alive(rows: Rows, alias: str, feature: str) -> str:
+    """The feature's value, null when it is older than it may be."""
+    value = f'{alias}."{feature}"'
+    return value if rows.ttl is None else f"case when {alias}._event >= e.{MOMENT} - {rows.ttl} then {value} end"
 
 
 def _timeline(rows: Rows, mode: Mode) -> str:
