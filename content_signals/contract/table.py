@@ -26,6 +26,7 @@ class Table(Versioned):
         driver: the input whose promoted day starts the table's day.
         inputs: the other inputs; extract waits until their day is promoted.
         content: what of a driver's row its signals are made from; without it `compute` is given all rows of each day.
+            The other inputs may then answer rows of the day by themselves, so that nothing is computed of these.
         key: for a table that only feeds others; a served table's key is its entity's join key.
         part_of: what each row is a part of, named by the column that is its join key: taken down together.
         keep_days: a key stays in the table this many days after its last driver row; 0: only while `compute` yields it.
@@ -126,8 +127,8 @@ class Table(Versioned):
             )
         require(self.keep_days >= 0, f"{name}: keep_days is 0 or more, not {self.keep_days}")
         require(bool(self.computed) or self.keep_days > 0, f"{name}: no Computed column and no keep_days: no rows")
-        alone = not (self.windowed or self.inputs or self.keep_days or self.driver.previous or self.driver.days > 1)
-        require(self.content is None or alone, f"{name}: what is computed by content has one input, its day alone")
+        windows = self.windowed or self.keep_days or any(i.previous or i.days > 1 for i in (self.driver, *self.inputs))
+        require(self.content is None or not windows, f"{name}: what is computed by content reads its day alone")
         _check_inputs(self)
         return self
 

@@ -20,7 +20,7 @@ from content_signals.llm.shares import Share
 from content_signals.llm.task import Task
 from content_signals.llm.worker import Worker
 from content_signals.signals.episode_tags_llm.answer import AUDIENCES, FLAGS, TOPICS
-from content_signals.signals.episode_tags_llm.contract import ENDPOINT
+from content_signals.signals.needs import LANGUAGE_MODEL
 
 # Nobody knows yet what the model says of these: another run may bring it.
 _OPEN = frozenset({Status.NOT_ASKED, Status.FAILED})
@@ -70,11 +70,11 @@ def run_from(file: Path | None, task: Task, environment: Mapping[str, str] = os.
     Raises:
         UsageError: no file is named, or it is wrong, or the environment lacks what it names.
     """
-    path = file or Path(environment.get(ENDPOINT.variable, "").strip())
+    path = file or Path(environment.get(LANGUAGE_MODEL.variable, "").strip())
     if path == Path():
         raise UsageError(
-            f"no endpoint: neither --endpoint nor {ENDPOINT.variable} names a file",
-            next_step=f"{ENDPOINT.variable} names {ENDPOINT.about}",
+            f"no endpoint: neither --endpoint nor {LANGUAGE_MODEL.variable} names a file",
+            next_step=f"{LANGUAGE_MODEL.variable} names {LANGUAGE_MODEL.about}",
         )
     run = run_of(path, task, f"evaluate {time.time_ns()}")
     run.endpoint.key(environment)  # missing it is known before anything starts

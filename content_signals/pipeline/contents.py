@@ -8,7 +8,7 @@ One that ends the process which reads it is found by halving its batch.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -88,6 +88,7 @@ def signals_of_contents(
     spark: SparkSession,
     table: Table,
     driver: DataFrame,
+    inputs: Mapping[str, DataFrame],
     days: Sequence[date],
     module: ModuleType,
     scratch: Lake | None = None,
@@ -96,18 +97,22 @@ def signals_of_contents(
 
     Args:
         driver: the rows of these days.
+        inputs: the rows that the table's other inputs have on these days. Where there are some, the family's `routed`
+            takes the driver's rows and them, and gives the rows whose contents are to be computed, and rows of the
+            table that are done without.
         module: the family's: its `compute` makes rows of contents; its `place`, where it has one, makes rows of the
             table of the driver's rows with what was computed of their contents.
         scratch: where what is computed is kept when it must not enter the lake; nothing is set aside then.
 
     Raises:
-        ContractError: `compute` makes other columns than the contract declares.
+        ContractError: `compute` makes other columns than the contract declares, or there is no `routed`.
     """
     content = table.content
     assert content is not None  # whoever calls has looked
     rows = driver.withColumn(CONTENT_ID, content_id(content))
     kept = Contents(spark, context.lake.contents(table), revision_of(table))
     rows = _without_erased(context, spark, table, rows, kept)
+    rows, answered = _routed(table, module, rows, inputs)
     made = Contents(spark, scratch.contents(table), kept.revision) if scratch else kept
     work = _Work(context, spark, table, module, made, max(days) if not scratch else None)
     progress = work.compute(rows, kept)
@@ -122,7 +127,22 @@ def signals_of_contents(
         progress.add(0, 0)
     good = found.where(is_good)
     placed = module.place(good) if hasattr(module, "place") else good
-    return placed.select(DAY, *table.keys, *_typed(table, placed)), progress
+    made_of = [placed] if answered is None else [placed, answered]
+    return reduce(DataFrame.unionByName, [_columns_of(table, frame) for frame in made_of]), progress
+
+
+def _routed(
+    table: Table, module: ModuleType, rows: DataFrame, inputs: Mapping[str, DataFrame]
+) -> tuple[DataFrame, DataFrame | None]:
+    if not inputs:
+        return rows, None
+    if not hasattr(module, "routed"):
+        raise ContractError(
+            f"{table.table}: it has inputs beside what is computed by content, and nothing that reads them",
+            next_step=f"write `routed` in signals/{table.family}/compute.py, or take the inputs out of the contract",
+        )
+    to_compute, answered = module.routed(rows, inputs)
+    return to_compute, answered
 
 
 def _without_erased(context: Context, spark: SparkSession, table: Table, rows: DataFrame, kept: Contents) -> DataFrame:
@@ -285,6 +305,10 @@ def _as(schema: StructType, rows: DataFrame) -> DataFrame:
     """The rows with these columns and no other, null where they have none."""
     types = {field.name: field.dataType.simpleString() for field in schema}
     return with_columns(rows, types).select(*schema.names)
+
+
+def _columns_of(table: Table, frame: DataFrame) -> DataFrame:
+    return frame.select(DAY, *table.keys, *_typed(table, frame))
 
 
 def _typed(table: Table, frame: DataFrame) -> list[Column]:

@@ -95,8 +95,9 @@ def signals_of(
             previous[read.table] = _previous_days(spark, snapshots.of(read.table), read, ready)
     inputs = record(table, ready, snapshots, lambda read: previous[read.table])
     if table.content:
-        driver = filtered(table.driver, read_days(spark, snapshots.of(table.driver.table), ready))
-        signals, progress = signals_of_contents(context, spark, table, driver, ready, family(table), scratch)
+        read_of = {i.table: filtered(i, read_days(spark, snapshots.of(i.table), ready)) for i in table.all_inputs}
+        driver = read_of.pop(table.driver.table)
+        signals, progress = signals_of_contents(context, spark, table, driver, read_of, ready, family(table), scratch)
         return Extracted(signals, ready, inputs, waiting, progress)
     computed = _computed(spark, table, ready, snapshots, previous) if table.computed else None
     if not table.windowed:

@@ -1,24 +1,20 @@
 """What a language model says of an episode, and what supports it."""
 
-from content_signals.content import Content, Need
+from content_signals.content import Content
 from content_signals.contract import Computed, Input, Table
 from content_signals.signals.entities import EPISODE
+from content_signals.signals.needs import LANGUAGE_MODEL
 
 # The prompt, and the beginning of its hash and its schema's: a test holds it. Another prompt asks everything anew.
 PROMPT = "episode_tags/v1"
 REVISION = f"{PROMPT} ae630d932021 bb4a5bb1bcb4"
-
-ENDPOINT = Need(
-    "CONTENT_SIGNALS_LLM",
-    "the file of a language model's endpoint: copy conf/llm.toml, fill it in, export its path; docs/language-models.md",
-)
 
 EPISODE_TAGS_LLM_V1 = Table(
     name="episode_tags_llm",
     version=1,
     entity=EPISODE,
     driver=Input("episode_transcripts_v1"),
-    content=Content(id="sha256", reads=("transcript",), revision=REVISION, batch=500, needs=(ENDPOINT,)),
+    content=Content(id="sha256", reads=("transcript",), revision=REVISION, batch=500, needs=(LANGUAGE_MODEL,)),
     columns=(
         Computed("status", "string", about="ok, or what is wrong with the answer; then there are no tags"),
         Computed("error", "string", about="What is wrong with the answer; null where it is good"),
