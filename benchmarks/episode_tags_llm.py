@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,9 +108,9 @@ def chance_of_quotes(items: Sequence[Item], pairs: int) -> dict[int, float]:
     return found
 
 
-def cost_of(items: Sequence[Item], run: Run) -> tuple[float, float]:
+def cost_of(items: Sequence[Item], run: Run, answer: Callable[[str], str] = answer_of) -> tuple[float, float]:
     """CPU seconds an item to make its call, and to judge a good reply."""
-    answers = {item.content_id: answer_of(item.transcript) for item in items}
+    answers = {item.content_id: answer(item.transcript) for item in items}
     build(run.task.prompt, run.endpoint, items[0])  # what is loaded once is not counted
     started = time.process_time()
     for item in items:

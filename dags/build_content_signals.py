@@ -5,10 +5,10 @@ built, the other groups are skipped. A group a table: `choose` skips it or not; 
 day have been computed before, computes the others in batches, and keeps each batch at once; `validate`, `promote`,
 `announce` and `ask` are those of every table (see any `build_` DAG).
 
-A table may need what not every installation has: `episode_tags_llm_v1` a language model, which `CONTENT_SIGNALS_LLM`
-names. Where Airflow's environment has no such variable, the form does not choose the table, and a run that a source
-starts skips it: the log of `choose` says what is missing. Chosen all the same, `extract` refuses it, and says what to
-do.
+A table may need what not every installation has: `episode_tags_llm_v1` and `episode_main_topic_v1` a language model,
+which `CONTENT_SIGNALS_LLM` names. Where Airflow's environment has no such variable, the form does not choose these
+tables, and a run that a source starts skips them: the log of `choose` says what is missing. Chosen all the same,
+`extract` refuses them, and says what to do.
 
 ### How far is it?
 The log of `extract` has a line a batch: how many contents are done, how many were cached, that is computed on an

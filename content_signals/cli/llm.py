@@ -20,6 +20,7 @@ class Judged(StrEnum):
     TOPICS = "topics"
     AUDIENCE = "audience"
     BRAND_SAFETY = "brand_safety"
+    MAIN_TOPIC = "main_topic"
 
 
 @llm_app.command()
@@ -47,12 +48,11 @@ def evaluate(
     from content_signals.inspection.evaluation import KINDS, evaluated, record_of, run_from
     from content_signals.llm.labelled import read_labelled
     from content_signals.pipeline.context import to_stderr
-    from content_signals.signals.episode_tags_llm.compute import task
 
     items = read_labelled(labelled, KINDS[kind].closed)
     if output is not None and not output.absolute().parent.is_dir():
         raise UsageError(f"{output}: there is no such folder", next_step="name a file in a folder that is there")
-    run = run_from(endpoint, task())
+    run = run_from(endpoint, KINDS[kind].task())
     found = evaluated(run, kind, items, to_stderr(time.monotonic()))
     record = record_of(found)
     if output is not None:

@@ -19,7 +19,9 @@ from content_signals.llm.run import Run, run_of
 from content_signals.llm.shares import Share
 from content_signals.llm.task import Task
 from content_signals.llm.worker import Worker
+from content_signals.signals.episode_main_topic.compute import task as main_topic
 from content_signals.signals.episode_tags_llm.answer import AUDIENCES, FLAGS, TOPICS
+from content_signals.signals.episode_tags_llm.compute import task as tags
 from content_signals.signals.needs import LANGUAGE_MODEL
 
 # Nobody knows yet what the model says of these: another run may bring it.
@@ -28,10 +30,11 @@ _OPEN = frozenset({Status.NOT_ASKED, Status.FAILED})
 
 @dataclass(frozen=True)
 class Kind:
-    """What is judged: which part of an answer, and the labels there are."""
+    """What is judged: which part of an answer to which prompt, and the labels there are."""
 
     closed: ClosedList
     given: Callable[[Mapping[str, Any]], Sequence[str]]
+    task: Callable[[], Task] = tags
 
 
 def _flags(answer: Mapping[str, Any]) -> list[str]:
@@ -42,6 +45,7 @@ KINDS = {
     "topics": Kind(ClosedList(TOPICS, 1, len(TOPICS)), lambda answer: [one["label"] for one in answer["topics"]]),
     "audience": Kind(ClosedList(AUDIENCES, 1, 1), lambda answer: [answer["audience"]["label"]]),
     "brand_safety": Kind(ClosedList(FLAGS, 0, len(FLAGS)), _flags),
+    "main_topic": Kind(ClosedList(TOPICS, 1, 1), lambda answer: [answer["topic"]["label"]], main_topic),
 }
 
 

@@ -9,11 +9,15 @@ import pytest
 from content_signals.errors import UnknownName, UsageError
 from content_signals.llm.prompt import FOLDER, read_prompt, versions
 from content_signals.llm.task import Task
+from content_signals.signals.episode_main_topic.answer import MainTopic
+from content_signals.signals.episode_main_topic.contract import EPISODE_MAIN_TOPIC_V1
 from content_signals.signals.episode_tags_llm.answer import EpisodeTags
+from content_signals.signals.episode_tags_llm.contract import EPISODE_TAGS_LLM_V1
 from tests.llm import EXAMPLES, PROMPT, Told, prompt_in, write_prompt
 
 PROMPTS = [(path.parent.name, int(path.stem[1:])) for path in sorted(FOLDER.glob("*/v*.md"))]
-TYPES = {"episode_tags": EpisodeTags}
+TYPES = {"episode_tags": EpisodeTags, "episode_main_topic": MainTopic}
+CONTRACTS = {"episode_tags": EPISODE_TAGS_LLM_V1, "episode_main_topic": EPISODE_MAIN_TOPIC_V1}
 
 
 @pytest.mark.parametrize(("name", "version"), PROMPTS)
@@ -22,6 +26,14 @@ def test_every_prompt_there_is_says_what_its_answers_type_says(name, version):
     assert Task(prompt, TYPES[name]).prompt.id == f"{name}/v{version}"
     assert prompt.owner
     assert prompt.examples
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_a_familys_revision_names_what_its_model_is_shown(name):
+    """Else another prompt would leave answers to the one before standing."""
+    revision = CONTRACTS[name].content.revision.split()
+    prompt = read_prompt(*(name, int(revision[0].partition("/v")[2])))
+    assert revision[:3] == [prompt.id, prompt.hash[:12], prompt.schema_hash[:12]]
 
 
 def test_every_example_is_of_a_prompt():
