@@ -20,6 +20,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["content_signals", "content_signals.*"]),
     package_data={
+        "content_signals.llm": ["prompts/*/*.md", "prompts/*/examples/*.json"],
         "content_signals.models": ["*.json", "*.npz"],
         "content_signals.orchestration.signals_page": ["templates/*", "static/*"],
     },

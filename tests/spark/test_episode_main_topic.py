@@ -140,7 +140,7 @@ def test_the_model_is_asked_only_where_the_classifier_is_not_sure(context, spark
     staged = build(context, spark, DAY)
     assert staged.details["contents"] == {"computed": 2, "cached": 0, "set_aside": 0}
     rows = rows_of(context, DAY)
-    assert {key: (row["answered_by"], row["status"], row["topic"]) for key, row in rows.items()} == {
+    assert {key: (row["answered_by"], row["status"], row["routed_topic"]) for key, row in rows.items()} == {
         "sure": ("classifier", "sure", TOPICS[0]),
         "unsure": ("model", "ok", "gotime"),
         "close": ("model", "ok", "gotime"),
@@ -157,7 +157,9 @@ def test_the_model_is_asked_only_where_the_classifier_is_not_sure(context, spark
     again = build(context, spark, NEXT)
     assert again.details["contents"] == {"computed": 0, "cached": 2, "set_aside": 0}
     assert len(server.calls) == 2, "nothing is asked twice"
-    assert [row["topic"] for row in rows_of(context, NEXT).values()] == [row["topic"] for row in rows.values()]
+    assert [row["routed_topic"] for row in rows_of(context, NEXT).values()] == [
+        row["routed_topic"] for row in rows.values()
+    ]
 
 
 def test_a_day_that_the_classifier_changed_its_mind_about_is_made_anew(context, spark, model):
@@ -189,7 +191,7 @@ def test_made_up_quotes_are_no_answers(context, spark, model):
     model(says(completion(json.dumps({"topic": {"quote": "goroutines are a gift", "label": "gotime"}}))))
     extract(context, spark, TABLE, [DAY])
     kept = DeltaTable(context.lake.contents(TABLE).path).to_pyarrow_dataset().to_table().to_pylist()
-    assert [(row["status"], row["topic"], row["quote"], row["error"]) for row in kept] == [
+    assert [(row["status"], row["routed_topic"], row["quote"], row["error"]) for row in kept] == [
         ("ungrounded", None, None, "not in the transcript: the quote of topic")
     ] * 2
 
@@ -209,7 +211,7 @@ def a_row(n, **changes):
     topic, asked = TOPICS[n % 6], n % 5 == 0
     row = {
         "episode_id": f"e{n}",
-        "topic": topic,
+        "routed_topic": topic,
         "answered_by": "model" if asked else "classifier",
         "status": "ok" if asked else "sure",
         "error": None,
@@ -250,7 +252,7 @@ def broken(spark, scanner):
     return rules
 
 
-REJECTED = {"topic": None, "quote": None, "error": "why"}
+REJECTED = {"routed_topic": None, "quote": None, "error": "why"}
 
 
 def test_good_days_break_no_rule(broken):
@@ -262,7 +264,7 @@ def test_good_days_break_no_rule(broken):
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        (lambda n: {"topic": "gotime", "classifier_topic": "gotime"}, ("topic", "critical")),
+        (lambda n: {"routed_topic": "gotime", "classifier_topic": "gotime"}, ("routed_topic", "critical")),
         (lambda n: {"status": "unparsed", **REJECTED} if n in (0, 5) else {}, ("status", "critical")),
         (lambda n: {"status": "ungrounded", **REJECTED} if n % 5 == 0 else {}, ("status", "critical")),
     ],
@@ -275,9 +277,9 @@ def test_what_breaks_or_collapses_fails_the_day(broken, changes, found):
     "wrong",
     [
         {"episode_id": None},
-        {"topic": None},
-        {"topic": "music"},
-        {"topic": TOPICS[2]},
+        {"routed_topic": None},
+        {"routed_topic": "music"},
+        {"routed_topic": TOPICS[2]},
         {"answered_by": None},
         {"answered_by": "nobody"},
         {"answered_by": "model"},

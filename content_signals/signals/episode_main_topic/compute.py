@@ -34,7 +34,7 @@ TOPICS = "episode_topics_v1"
 _KEYS = ["ds", "episode_id"]
 _OPINION = ("classifier_topic", "classifier_probability")  # what a row has from the classifier, whoever answers
 _ANSWER = "topic struct<quote: string, label: string>"
-_SAID = ("topic", "status", "error", "quote")
+_SAID = ("routed_topic", "status", "error", "quote")
 _KEPT = ("reply_key", *REPLY_SCHEMA.names)
 
 
@@ -55,7 +55,7 @@ def routed(rows: DataFrame, inputs: Mapping[str, DataFrame]) -> tuple[DataFrame,
     marked = rows.join(told, on=_KEYS, how="left")
     answered = marked.where("_sure").select(
         *_KEYS,
-        F.col("classifier_topic").alias("topic"),
+        F.col("classifier_topic").alias("routed_topic"),
         F.lit(CLASSIFIER).alias("answered_by"),
         F.lit(SURE).alias("status"),
         *_OPINION,
@@ -76,8 +76,8 @@ def compute(contents: DataFrame) -> DataFrame:
     """What the model says of each content, from (content_id, transcript).
 
     Returns:
-        content_id, topic, status, error, quote, the rest of the reply, and reason: null but for a transcript without
-        text. No row for what is to be asked again.
+        content_id, routed_topic, status, error, quote, the rest of the reply, and reason: null but for a transcript
+        without text. No row for what is to be asked again.
     """
     return said(contents, run_of_environment())
 
@@ -85,7 +85,7 @@ def compute(contents: DataFrame) -> DataFrame:
 def said(contents: DataFrame, run: Run) -> DataFrame:
     """The same, for a run."""
     found = day.settled(asked(contents, run)).withColumn("answer", F.from_json("answer", _ANSWER))
-    topic, quote = F.col("answer.topic.label").alias("topic"), F.col("answer.topic.quote").alias("quote")
+    topic, quote = F.col("answer.topic.label").alias("routed_topic"), F.col("answer.topic.quote").alias("quote")
     return found.select(CONTENT_ID, topic, "status", "error", quote, *_KEPT, day.reason())
 
 

@@ -24,7 +24,9 @@ EPISODE_MAIN_TOPIC_V1 = Table(
     inputs=(Input("episode_topics_v1"),),
     content=Content(id="sha256", reads=("transcript",), revision=REVISION, batch=500, needs=(LANGUAGE_MODEL,)),
     columns=(
-        Computed("topic", "string", about="One of the topics of episode_topics_v1; null where the answer is no good"),
+        Computed(
+            "routed_topic", "string", about="One of the topics of episode_topics_v1; null where the answer is no good"
+        ),
         Computed("answered_by", "string", about="classifier or model"),
         Computed(
             "status",
