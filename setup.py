@@ -22,6 +22,7 @@ setup(
     package_data={
         "content_signals.llm": ["prompts/*/*.md", "prompts/*/examples/*.json"],
         "content_signals.models": ["*.json", "*.npz"],
+        "content_signals.signals.audio_clip": ["models/*"],
         "content_signals.orchestration.signals_page": ["templates/*", "static/*"],
     },
     install_requires=["pydantic>=2", "pydantic-settings"],
