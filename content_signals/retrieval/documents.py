@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from content_signals.errors import Temporary
+from content_signals.features.quiet import quiet_milvus
 from content_signals.features.store import store_of
 from content_signals.retrieval.version import SERVICE
 from content_signals.settings import Settings
@@ -60,6 +61,7 @@ class Documents:
         self._where = settings.vectors.get_secret_value()
         if "://" not in self._where:
             Path(self._where).mkdir(parents=True, exist_ok=True)
+        quiet_milvus()
         self.store: FeatureStore = store_of(settings, REPO, search_environment(settings))
 
     def close(self) -> None:
