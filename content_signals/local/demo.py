@@ -186,15 +186,14 @@ def _one_day_through_airflow(
     started = _start_ingest(api, sources, day, scheduled, known[INGEST])
     for dag in (INGEST, *builds, *publishes):
         if dag == INGEST and started:
-            run = api.wait_run(dag, started, seconds=within)
+            runs = [api.wait_run(dag, started, seconds=within)]
         else:
-            run = api.wait_day(
-                dag, day, other_than=[r["dag_run_id"] for r in known[dag] if r["state"] in FINAL], seconds=within
-            )
-        if run["state"] != "success":
-            raise SignalsError(f"{dag} {day} {run['state']}", next_step=f"look at {api.url}/dags/{dag}")
+            runs = _runs_of_day(api, dag, day, known[dag], within)
+        for run in runs:
+            if run["state"] != "success":
+                raise SignalsError(f"{dag} {day} {run['state']}", next_step=f"look at {api.url}/dags/{dag}")
+            steps += _task_steps(api, dag, run["dag_run_id"])
         console.print(f"  Airflow: {dag} {day} succeeded")
-        steps += _task_steps(api, dag, run["dag_run_id"])
     if not scheduled:
         # Paused again, so that a later start with a schedule does not ingest yesterday out of old files.
         api.set_paused(INGEST, True)
@@ -208,6 +207,16 @@ def _start_ingest(
     if scheduled and all(run["state"] not in FINAL for run in of_day):
         return ""  # unpausing starts it, or midnight did and it is at work
     return api.trigger(INGEST, {"day": str(day), "sources": list(sources)})
+
+
+def _runs_of_day(
+    api: AirflowApi, dag: str, day: date, known: list[dict[str, Any]], within: float
+) -> list[dict[str, Any]]:
+    """All runs that the day has brought, ended: of a DAG of several sources each may start one of its own."""
+    earlier = [run["dag_run_id"] for run in known if run["state"] in FINAL]
+    api.wait_day(dag, day, other_than=earlier, seconds=within)
+    new = [run for run in api.runs(dag) if run["partition_key"] == str(day) and run["dag_run_id"] not in earlier]
+    return [api.wait_run(dag, run["dag_run_id"], seconds=within) for run in reversed(new)]
 
 
 def _task_steps(api: AirflowApi, dag: str, run_id: str) -> list[Step]:
