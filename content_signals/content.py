@@ -47,6 +47,8 @@ class Content(Declaration):
     Attributes:
         reads: columns that `compute` is given; those that the driver keeps by content among them.
         revision: names what computes, that is the models and the code. Under another one everything is computed anew.
+        routing: names how rows are chosen of which nothing need be computed. Under another one days are made anew, of
+            what is kept as far as it goes.
         id: the driver's column with the SHA-256 of the content; "": it is taken over `reads`.
         each: columns among `reads` that tell the rows of one content apart, where it has several.
         batch: so many contents are computed before their results are kept.
@@ -55,6 +57,7 @@ class Content(Declaration):
 
     reads: tuple[str, ...]
     revision: str
+    routing: str = ""
     id: str = ""
     each: tuple[str, ...] = ()
     batch: int = 50_000

@@ -111,8 +111,8 @@ def signals_of_contents(
     assert content is not None  # whoever calls has looked
     rows = driver.withColumn(CONTENT_ID, content_id(content))
     kept = Contents(spark, context.lake.contents(table), revision_of(table))
-    rows = _without_erased(context, spark, table, rows, kept)
     rows, answered = _routed(table, module, rows, inputs)
+    rows = _without_erased(context, spark, table, rows, kept)
     made = Contents(spark, scratch.contents(table), kept.revision) if scratch else kept
     work = _Work(context, spark, table, module, made, max(days) if not scratch else None)
     progress = work.compute(rows, kept)
@@ -122,8 +122,9 @@ def signals_of_contents(
     found = rows.join(every.withColumn(_FOUND, F.lit(True)), on=CONTENT_ID, how="left")
     is_good = F.col(_FOUND).isNotNull() & F.col(REASON).isNull()
     if not scratch:
-        landed = Snapshot(context.lake.of(context.catalog.any(table.driver.table))).rows(days)
-        progress.aside = _set_aside(context, table, module, found.where(~is_good), landed, days)
+        driven = Snapshot(context.lake.of(context.catalog.any(table.driver.table))).rows(days)
+        wanted = driven if answered is None else rows.count()
+        progress.aside = _set_aside(context, table, module, found.where(~is_good), wanted, days)
         progress.add(0, 0)
     good = found.where(is_good)
     placed = module.place(good) if hasattr(module, "place") else good
@@ -321,7 +322,7 @@ def _set_aside(
     """Keep the rows that no signal can be made of, with the reason; how many. Days without any are emptied.
 
     Args:
-        rows: of the driver, on all the days.
+        rows: whose contents were wanted, on all the days.
 
     Raises:
         Temporary: more contents could not be read than a few that happened to go meanwhile.

@@ -95,7 +95,7 @@ def record(
             made_from[day][read.table] = {str(d): digests[d] for d in sorted(wanted[day])}
     if table.content:  # not an input, but what else a day is made from
         for day in days:
-            made_from[day][REVISIONS] = {str(day): revision_of(table)}
+            made_from[day][REVISIONS] = {str(day): " ".join([revision_of(table), table.content.routing]).strip()}
     return {day: made_from[day] for day in days}
 
 

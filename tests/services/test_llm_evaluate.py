@@ -12,9 +12,9 @@ import pyarrow.parquet
 import pytest
 
 from content_signals import cli
+from content_signals.inspection.evaluation import KINDS
 from content_signals.llm.prompt import read_prompt
 from content_signals.llm.task import Task
-from content_signals.signals.episode_tags_llm import compute
 from content_signals.signals.episode_tags_llm.answer import EpisodeTags
 from tests.llm_server import completion, fails, model_server, says, scripted_server
 
@@ -201,7 +201,8 @@ def test_a_real_model_is_evaluated(evaluate, endpoint, labelled, monkeypatch):
     prompt = read_prompt("episode_tags")
     decoding = prompt.decoding.model_copy(update={"max_output_tokens": 150})
     short = Task(replace(prompt, examples=(), decoding=decoding), EpisodeTags)  # minutes less
-    monkeypatch.setattr(compute, "task", lambda: short)
+    topics = replace(KINDS["topics"], task=lambda: short)
+    monkeypatch.setitem(KINDS, "topics", topics)
     rows = [("a", "**Ana:** Today we talk about goroutines, and why the Go scheduler is what it is.", "gotime")]
     with model_server() as url:
         endpoint(url, more="call_seconds = 300\nstall_seconds = 300")

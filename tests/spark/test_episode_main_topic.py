@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from content_signals.catalog import catalog
+from content_signals.catalog import Catalog, catalog
 from content_signals.contract import STAMPS
 from content_signals.errors import ContractError, Temporary
 from content_signals.lake.layout import Lake, start_run
@@ -21,6 +21,7 @@ from content_signals.pipeline.context import Context
 from content_signals.pipeline.extract import extract
 from content_signals.pipeline.ingest import ingest
 from content_signals.pipeline.promotion import promote_days
+from content_signals.pipeline.stale import stale_days
 from content_signals.pipeline.validate import validate
 from content_signals.quality.scan import Scanner
 from content_signals.quality.suite import read_suite
@@ -140,8 +141,8 @@ def test_the_model_is_asked_only_where_the_classifier_is_not_sure(context, spark
     staged = build(context, spark, DAY)
     assert staged.details["contents"] == {"computed": 2, "cached": 0, "set_aside": 0}
     rows = rows_of(context, DAY)
-    assert {key: (row["answered_by"], row["status"], row["routed_topic"]) for key, row in rows.items()} == {
-        "sure": ("classifier", "sure", TOPICS[0]),
+    assert {key: (row["answered_by"], row["model_status"], row["routed_topic"]) for key, row in rows.items()} == {
+        "sure": ("classifier", None, TOPICS[0]),
         "unsure": ("model", "ok", "gotime"),
         "close": ("model", "ok", "gotime"),
     }
@@ -150,8 +151,8 @@ def test_the_model_is_asked_only_where_the_classifier_is_not_sure(context, spark
         "unsure": 0.5,
         "close": None,
     }
-    assert {key: row["quote"] for key, row in rows.items()} == {"sure": None, "unsure": QUOTE, "close": QUOTE}
-    assert {key: row["prompt_tokens"] for key, row in rows.items()} == {"sure": None, "unsure": 100, "close": 100}
+    assert {key: row["model_quote"] for key, row in rows.items()} == {"sure": None, "unsure": QUOTE, "close": QUOTE}
+    assert {key: row["model_prompt_tokens"] for key, row in rows.items()} == {"sure": None, "unsure": 100, "close": 100}
     assert len(server.calls) == 2
     assert not any("That was sure" in call.body["messages"][-1]["content"] for call in server.calls)
     again = build(context, spark, NEXT)
@@ -174,7 +175,7 @@ def test_a_day_that_the_classifier_changed_its_mind_about_is_made_anew(context, 
 
 def test_where_the_model_is_down_the_day_waits_and_the_reason_is_told(context, spark, model):
     model(fails(503))
-    with pytest.raises(Temporary, match="2 of 3 contents have no result yet"):
+    with pytest.raises(Temporary, match="2 of 2 contents have no result yet"):
         extract(context, spark, TABLE, [DAY])
     model()
     assert build(context, spark, DAY).rows_out == 3
@@ -191,9 +192,40 @@ def test_made_up_quotes_are_no_answers(context, spark, model):
     model(says(completion(json.dumps({"topic": {"quote": "goroutines are a gift", "label": "gotime"}}))))
     extract(context, spark, TABLE, [DAY])
     kept = DeltaTable(context.lake.contents(TABLE).path).to_pyarrow_dataset().to_table().to_pylist()
-    assert [(row["status"], row["routed_topic"], row["quote"], row["error"]) for row in kept] == [
+    assert [(row["model_status"], row["model_topic"], row["model_quote"], row["model_error"]) for row in kept] == [
         ("ungrounded", None, None, "not in the transcript: the quote of topic")
     ] * 2
+
+
+def test_of_few_that_were_asked_about_few_may_be_missing(context, spark, model):
+    """What is missing is counted among those that the model was asked about, not among all."""
+    episodes = [f"e{n}" for n in range(300)]
+    folder = Path(context.settings.landing) / "podcasts"
+    texts = [f"{TALK}\n\n**Ana:** That was {name}." for name in episodes]
+    pq.write_table(
+        pa.table({"episode_id": episodes, "show": ["s"] * 300, "transcript": texts}), folder / "transcripts.parquet"
+    )
+    later = replace(context, run=start_run())
+    assert ingest(later, spark, catalog().source("episode_transcripts_v1"), [DAY]).exit_code == 0
+    classified(context.lake, DAY, {name: [0.95] for name in episodes[2:]})
+    model(fails(503))
+    with pytest.raises(Temporary, match="2 of 2 contents have no result yet"):
+        extract(later, spark, TABLE, [DAY])
+
+
+def test_another_threshold_makes_the_day_anew_and_asks_nothing_twice(context, spark, model, monkeypatch):
+    server = model()
+    build(context, spark, DAY)
+    other = replace(TABLE, content=replace(TABLE.content, routing="sure from 0.4"))
+    changed = Catalog([*catalog().sources, *(other if table == TABLE else table for table in catalog().tables)])
+    for known, moved in ((catalog(), False), (changed, True)):  # topics that no chunks are behind are stale anyway
+        (why,) = [one.because for one in stale_days(replace(context, catalog=known), [TABLE]) if one.day == DAY]
+        assert ("what computes it is" in why and "sure from 0.4 now" in why) is moved
+    for threshold, asked in ((0.4, 1), (SURE_FROM, 2)):
+        monkeypatch.setattr(family, "SURE_FROM", threshold)
+        staged = extract(replace(context, run=start_run()), spark, TABLE, [DAY])
+        assert staged.details["contents"] == {"computed": 0, "cached": asked, "set_aside": 0}
+    assert len(server.calls) == 2
 
 
 def test_inputs_that_nothing_reads_are_refused(context, spark, model, monkeypatch):
@@ -213,21 +245,32 @@ def a_row(n, **changes):
         "episode_id": f"e{n}",
         "routed_topic": topic,
         "answered_by": "model" if asked else "classifier",
-        "status": "ok" if asked else "sure",
-        "error": None,
-        "quote": "twelve characters and more" if asked else None,
         "classifier_topic": topic,
         "classifier_probability": 0.5 if asked else 0.95,
-        "prompt_tokens": 1000 if asked else None,
-        "output_tokens": 50 if asked else None,
-        "cost_micros": 5 if asked else None,
-        "served_by": "m" if asked else None,
+        "model_topic": topic if asked else None,
+        "model_status": "ok" if asked else None,
+        "model_error": None,
+        "model_quote": "twelve characters and more" if asked else None,
+        "model_prompt_tokens": 1000 if asked else None,
+        "model_output_tokens": 50 if asked else None,
+        "model_cost_micros": 5 if asked else None,
+        "model_served_by": "m" if asked else None,
         "event_ts": datetime(2020, 3, 2, tzinfo=UTC),
         "computed_at": datetime(2020, 3, 2, tzinfo=UTC),
         "run_id": "run-00001",
         "ds": DAY,
     }
     return row | changes
+
+
+def rejected(status):
+    return {
+        "routed_topic": None,
+        "model_topic": None,
+        "model_quote": None,
+        "model_error": "why",
+        "model_status": status,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -252,25 +295,30 @@ def broken(spark, scanner):
     return rules
 
 
-REJECTED = {"routed_topic": None, "quote": None, "error": "why"}
+GOOD = [a_row(n) for n in range(60)]
 
 
 def test_good_days_break_no_rule(broken):
-    assert broken([a_row(n) for n in range(60)]) == set()
-    few = [a_row(100 * n, status=status, **REJECTED) for n, status in enumerate(("unparsed", "ungrounded"), 1)]
-    assert broken([a_row(n) for n in range(98)] + few) == set()
+    assert broken(GOOD) == set()
+    assert broken([*GOOD, a_row(60, **rejected("unparsed")), a_row(65, **rejected("ungrounded"))]) == set()
+    one_show = [a_row(n, **dict.fromkeys(("routed_topic", "classifier_topic"), "gotime")) for n in range(70) if n % 5]
+    assert broken(one_show) == {("routed_topic", "warning")}, "a landing of one show is told, and passes"
 
 
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        (lambda n: {"routed_topic": "gotime", "classifier_topic": "gotime"}, ("routed_topic", "critical")),
-        (lambda n: {"status": "unparsed", **REJECTED} if n in (0, 5) else {}, ("status", "critical")),
-        (lambda n: {"status": "ungrounded", **REJECTED} if n % 5 == 0 else {}, ("status", "critical")),
+        (lambda n: rejected("unparsed") if n in (0, 5) else {}, "model_status"),
+        (lambda n: rejected("cut_off") if n in (0, 5) else {}, "model_status"),
+        (lambda n: rejected("ungrounded") if n in (0, 5, 10) else {}, "model_status"),
+        (lambda n: {"routed_topic": "gotime", "model_topic": "gotime"}, "model_topic"),
     ],
 )
-def test_what_breaks_or_collapses_fails_the_day(broken, changes, found):
-    assert found in broken([a_row(n, **changes(n)) for n in range(60)])
+def test_a_model_that_breaks_or_collapses_fails_the_day_however_few_it_is_asked_about(broken, changes, found):
+    """Of 12 it was asked about among 60; to be judged for collapse it needs 50 answers."""
+    count = 300 if found == "model_topic" else 60
+    rows = [a_row(n, **(changes(n) if n % 5 == 0 else {})) for n in range(count)]
+    assert broken(rows) == {(found, "critical")}
 
 
 @pytest.mark.parametrize(
@@ -278,42 +326,44 @@ def test_what_breaks_or_collapses_fails_the_day(broken, changes, found):
     [
         {"episode_id": None},
         {"routed_topic": None},
-        {"routed_topic": "music"},
+        {"routed_topic": "music", "classifier_topic": "music"},
         {"routed_topic": TOPICS[2]},
         {"answered_by": None},
         {"answered_by": "nobody"},
         {"answered_by": "model"},
-        {"status": "ok"},
-        {"status": "not_asked"},
-        {"status": None},
-        {"error": "none"},
-        {"quote": "twelve characters and more"},
+        {"model_status": "ok"},
+        {"model_error": "none"},
+        {"model_topic": TOPICS[1]},
+        {"model_quote": "twelve characters and more"},
         {"classifier_probability": 0.89},
         {"classifier_probability": 1.5},
         {"classifier_probability": None},
-        {"prompt_tokens": 3},
+        {"model_prompt_tokens": 3},
         {"run_id": None},
     ],
     ids=str,
 )
 def test_a_row_of_the_classifier_that_breaks_the_contract_is_critical(broken, wrong):
-    assert "critical" in {severity for _, severity in broken([a_row(n) for n in range(60)] + [a_row(61, **wrong)])}
+    assert "critical" in {severity for _, severity in broken([*GOOD, a_row(61, **wrong)])}
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         {"answered_by": "classifier"},
-        {"status": "sure"},
-        {"status": "unparsed"},
-        {"quote": None},
-        {"quote": "short"},
-        {"quote": "x" * 301},
-        {"prompt_tokens": None},
-        {"output_tokens": -1},
-        {"cost_micros": None},
+        {"model_status": None},
+        {"model_status": "unparsed"},
+        {"model_status": "not_asked"},
+        {"model_topic": TOPICS[1]},
+        {"model_topic": None},
+        {"model_quote": None},
+        {"model_quote": "short"},
+        {"model_quote": "x" * 301},
+        {"model_prompt_tokens": None},
+        {"model_output_tokens": -1},
+        {"model_cost_micros": None},
     ],
     ids=str,
 )
 def test_a_row_of_the_model_that_breaks_the_contract_is_critical(broken, wrong):
-    assert "critical" in {severity for _, severity in broken([a_row(n) for n in range(60)] + [a_row(60, **wrong)])}
+    assert "critical" in {severity for _, severity in broken([*GOOD, a_row(60, **wrong)])}

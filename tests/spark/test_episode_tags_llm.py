@@ -10,9 +10,9 @@ import pytest
 
 from content_signals.contract import STAMPS
 from content_signals.errors import UsageError
+from content_signals.llm import day
 from content_signals.quality.scan import Scanner
 from content_signals.quality.suite import read_suite
-from content_signals.signals.episode_tags_llm import compute as module
 from content_signals.signals.episode_tags_llm.answer import FLAGS, TOPICS
 from content_signals.signals.episode_tags_llm.compute import compute, place, run_of_environment, why_no_row
 from content_signals.signals.episode_tags_llm.contract import EPISODE_TAGS_LLM_V1
@@ -139,7 +139,7 @@ def test_a_spent_budget_is_told_and_the_next_run_has_what_it_was_raised_by(spark
             f'[endpoint]\nbase_url = "{server.url}"\nweights = "w"\n[budget]\ncalls = {calls}\n'
             f'[ledger]\npath = "{tmp_path}/ledger.sqlite"\n'
         )
-        monkeypatch.setattr(module, "_ATTEMPT", attempt)
+        monkeypatch.setattr(day, "_ATTEMPT", attempt)
         return len(compute(spark.createDataFrame(contents, SCHEMA).coalesce(1)).collect())
 
     with scripted_server(good()) as server:

@@ -387,7 +387,7 @@ def test_days_are_late_after_thirty_hours_unless_said_otherwise() -> None:
         (lambda: Content(reads=("a",), revision="1", each=("b",), id="h"), "`each` names columns that compute reads"),
         (lambda: Content(reads=("a",), revision="1", each=("a",)), "need its `id`"),
         (lambda: Content(reads=("a",), revision="1", batch=0), "at least one content, not 0"),
-        (lambda: table(content=Content(reads=("a",), revision="1"), keep_days=3), "has one input, its day alone"),
+        (lambda: table(content=Content(reads=("a",), revision="1"), keep_days=3), "reads its day alone"),
         (lambda: source(contents=(Column("text", "string", "t"),)), "contents are kept by a column sha256"),
     ],
 )

@@ -95,4 +95,7 @@ def test_the_job_refuses_before_any_work(module, arguments, asked, tmp_path, mon
 
 
 def test_only_what_asks_a_model_needs_one():
-    assert [table.table for table in catalog().tables if catalog().lacking(table, {})] == [TAGS]
+    assert [table.table for table in catalog().tables if catalog().lacking(table, {})] == [
+        TAGS,
+        "episode_main_topic_v1",
+    ]

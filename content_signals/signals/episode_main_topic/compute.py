@@ -24,7 +24,6 @@ from content_signals.signals.episode_main_topic.contract import (
     EPISODE_MAIN_TOPIC_V1,
     MODEL,
     PROMPT,
-    SURE,
     SURE_FROM,
 )
 from content_signals.signals.needs import LANGUAGE_MODEL
@@ -34,8 +33,10 @@ TOPICS = "episode_topics_v1"
 _KEYS = ["ds", "episode_id"]
 _OPINION = ("classifier_topic", "classifier_probability")  # what a row has from the classifier, whoever answers
 _ANSWER = "topic struct<quote: string, label: string>"
-_SAID = ("routed_topic", "status", "error", "quote")
-_KEPT = ("reply_key", *REPLY_SCHEMA.names)
+# Columns of the table that are null where the model was not asked.
+_OF_MODEL = [name for name in EPISODE_MAIN_TOPIC_V1.values if name.startswith("model_")]
+# Kept with the answer, and in no table: what a call brought, from which it can be judged again.
+_KEPT = ("reply_key", *(name for name in REPLY_SCHEMA.names if f"model_{name}" not in _OF_MODEL))
 
 
 def routed(rows: DataFrame, inputs: Mapping[str, DataFrame]) -> tuple[DataFrame, DataFrame]:
@@ -53,14 +54,9 @@ def routed(rows: DataFrame, inputs: Mapping[str, DataFrame]) -> tuple[DataFrame,
         sure.alias("_sure"),
     )
     marked = rows.join(told, on=_KEYS, how="left")
-    answered = marked.where("_sure").select(
-        *_KEYS,
-        F.col("classifier_topic").alias("routed_topic"),
-        F.lit(CLASSIFIER).alias("answered_by"),
-        F.lit(SURE).alias("status"),
-        *_OPINION,
-        *[F.lit(None).alias(name) for name in ("error", "quote", *_of_the_call())],
-    )
+    topic, by = F.col("classifier_topic").alias("routed_topic"), F.lit(CLASSIFIER).alias("answered_by")
+    nothing = [F.lit(None).alias(name) for name in _OF_MODEL]
+    answered = marked.where("_sure").select(*_KEYS, topic, by, *_OPINION, *nothing)
     return marked.where("_sure IS NOT TRUE").drop("_sure"), answered
 
 
@@ -76,8 +72,8 @@ def compute(contents: DataFrame) -> DataFrame:
     """What the model says of each content, from (content_id, transcript).
 
     Returns:
-        content_id, routed_topic, status, error, quote, the rest of the reply, and reason: null but for a transcript
-        without text. No row for what is to be asked again.
+        content_id, the contract's columns that begin with model_, the rest of the reply, and reason: null but for a
+        transcript without text. No row for what is to be asked again.
     """
     return said(contents, run_of_environment())
 
@@ -85,13 +81,15 @@ def compute(contents: DataFrame) -> DataFrame:
 def said(contents: DataFrame, run: Run) -> DataFrame:
     """The same, for a run."""
     found = day.settled(asked(contents, run)).withColumn("answer", F.from_json("answer", _ANSWER))
-    topic, quote = F.col("answer.topic.label").alias("routed_topic"), F.col("answer.topic.quote").alias("quote")
-    return found.select(CONTENT_ID, topic, "status", "error", quote, *_KEPT, day.reason())
+    made = {"model_topic": F.col("answer.topic.label"), "model_quote": F.col("answer.topic.quote")}
+    columns = [made.get(name, F.col(name.removeprefix("model_"))).alias(name) for name in _OF_MODEL]
+    return found.select(CONTENT_ID, *columns, *_KEPT, day.reason())
 
 
 def place(found: DataFrame) -> DataFrame:
     """The table's rows that the model has answered."""
-    return found.select(*_KEYS, *_SAID, F.lit(MODEL).alias("answered_by"), *_OPINION, *_of_the_call())
+    topic, by = F.col("model_topic").alias("routed_topic"), F.lit(MODEL).alias("answered_by")
+    return found.select(*_KEYS, topic, by, *_OPINION, *_OF_MODEL)
 
 
 def why_no_row() -> str:
@@ -112,8 +110,3 @@ def run_of_environment(environment: Mapping[str, str] = os.environ) -> Run:
         UsageError: it names no file, or the file is wrong.
     """
     return day.run_of_day(EPISODE_MAIN_TOPIC_V1.table, task(), LANGUAGE_MODEL, environment)
-
-
-def _of_the_call() -> list[str]:
-    """Columns of the table that say what a call took."""
-    return [name for name in EPISODE_MAIN_TOPIC_V1.values if name in REPLY_SCHEMA.names]
