@@ -6,13 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import repeat
+from functools import cached_property, partial
+from itertools import islice, repeat
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import redis
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS
 from content_signals.features import encode, wire
@@ -137,7 +138,7 @@ class Writer:
     def _asked(self, parts: Sequence[bytes | memoryview], answers: int) -> list[Any]:
         self._connected()
         self._connection.send_packed_command([bytes(part) for part in parts if part])
-        found = [self._answer() for _ in range(answers)]
+        found = self._answers(answers)
         _raise_first(found)
         return found
 
@@ -149,11 +150,27 @@ class Writer:
                 self._look = self._ticket.show(self._client, self._connection) or self._lost
         return True
 
-    def _answer(self) -> Any:
-        try:
-            return self._connection.read_response(disable_decoding=True)
-        except redis.ResponseError as error:  # the answers after it are still to be read
-            return error
+    def _answers(self, count: int) -> list[Any]:
+        """The next answers, errors among them: those after one are still to be read.
+
+        The first is read as redis-py reads it, with all that it makes of a connection that broke. Of what has come with
+        it the others are taken from its parser: for each of a million rows `read_response` alone is 2 µs.
+        """
+        found: list[Any] = []
+        while len(found) < count:
+            try:
+                found.append(self._connection.read_response(disable_decoding=True))
+            except redis.ResponseError as error:
+                found.append(error)
+            found += self._arrived(count - len(found))
+        return found
+
+    def _arrived(self, most: int) -> list[Any]:
+        """Answers that have come already, at most so many."""
+        reader = getattr(self._connection._parser, "_reader", None)  # of hiredis; redis-py's own parser has none
+        if reader is None:
+            return []
+        return list(islice(iter(partial(reader.gets, False), NOT_ENOUGH_DATA), most))
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -218,8 +235,12 @@ class _Rows:
             return list(repeat("written", len(some)))  # a first load
         known: dict[bytes, bytes] = {}  # of keys that come again among the rows
         outcomes: list[Outcome] = []
+        plain = self._mode == "put" and not self._twice
         for row, (stamp, version) in zip(some, stored, strict=True):
             new, name = self._new[row], self._name[row] if self._twice else b""
+            if plain and version and version[:1] == LIVING and version[SIZE:] == stamp and new >= version[:SIZE]:
+                outcomes.append("written")  # what nearly every row of a changed day is: ours, and older
+                continue
             had = known.get(name) or (_stored(stamp, version) if stamp else None)
             outcome = _decided(self._mode, had, new)
             outcomes.append(outcome)
