@@ -206,8 +206,8 @@ class Spent:
         return found
 
 
-def sides(bench: Bench, rows: int) -> list[Side]:
-    """All of them, in the order of their turns."""
+def sides(bench: Bench, rows: int, *, feast: bool) -> list[Side]:
+    """All of them, in the order of their turns; without `feast` none of Feast's, which take most of the time."""
     salts = iter(range(1, 1000))
 
     def again() -> None:
@@ -218,20 +218,19 @@ def sides(bench: Bench, rows: int) -> list[Side]:
     return [
         Side(FIRST, bench.publish),
         Side(CHANGED, bench.publish, again),
-        Side(LOCAL, bench.materialize("local")),
-        Side(SPARK, bench.materialize("spark.engine")),
+        *([Side(LOCAL, bench.materialize("local")), Side(SPARK, bench.materialize("spark.engine"))] if feast else []),
         Side(PREBUILT, lambda: bench.send_packed(packed), lambda: packed.__setitem__(slice(None), bench.packed())),
     ]
 
 
-def run(rows: int, runs: int, folder: Path) -> None:
+def run(rows: int, runs: int, folder: Path, *, feast: bool) -> None:
     """Make the day, let every side write it some times, print."""
     settings = settings_of(folder, folder / "landing")
     console = Console(width=None if sys.stdout.isatty() else 150)
     with running(settings, airflow=False, features=False):
         bench = Bench(settings)
         promote_day(bench.context.lake, rows, 0)
-        found = sides(bench, rows)
+        found = sides(bench, rows, feast=feast)
         for turn in range(runs + 1):
             for side in found:
                 bench.take(side)
@@ -324,6 +323,7 @@ def main() -> None:
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given.add_argument("--rows", type=int, default=1_000_000)
     given.add_argument("--runs", type=int, default=3)
+    given.add_argument("--without-feast", action="store_true", help="only ours and the store itself: minutes less")
     given.add_argument("--memory", metavar="ROWS,…", help="only the memory of publications of these sizes")
     given.add_argument("--alone", type=int, metavar="ROWS", help=argparse.SUPPRESS)
     given.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -334,7 +334,7 @@ def main() -> None:
         alone(asked.alone, asked.folder)
     else:
         with tempfile.TemporaryDirectory(prefix="cs-bench-") as name:
-            run(asked.rows, asked.runs, Path(name))
+            run(asked.rows, asked.runs, Path(name), feast=not asked.without_feast)
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ class Writer:
     def _arrived(self, most: int) -> list[Any]:
         """Answers that have come already, at most so many."""
         reader = getattr(self._connection._parser, "_reader", None)  # of hiredis; redis-py's own parser has none
-        if reader is None:
+        if reader is None or str(self._connection.protocol) == "3":  # there a server may say what nobody has asked
             return []
         return list(islice(iter(partial(reader.gets, False), NOT_ENOUGH_DATA), most))
 
