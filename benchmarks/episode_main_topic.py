@@ -47,6 +47,7 @@ COMMAND = "python -m benchmarks.episode_main_topic --transcripts transcripts.par
 MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "episode_main_topic" / "measured.json"
 TOLD = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 AGREEMENT = 0.95
+LEAST_ANSWERS = 20  # good ones, for a share of them to say anything
 
 
 def opinions(episodes: Sequence[Episode], vectors: Vectors) -> list[tuple[list[str], list[float]]]:
@@ -62,8 +63,12 @@ def opinions(episodes: Sequence[Episode], vectors: Vectors) -> list[tuple[list[s
     return found
 
 
-def answers(episodes: Sequence[Episode], endpoint: Path | None) -> tuple[dict[str, str], str]:
-    """What a model says of each episode's main topic, by the episode's id, where its answer is good; and its name."""
+def answers(episodes: Sequence[Episode], endpoint: Path | None) -> tuple[dict[str, str], str, str]:
+    """What a model says of each episode's main topic, by the episode's id, where its answer is good.
+
+    Returns:
+        These topics, the model's name, and how many answers are good or what is wrong with them, in words.
+    """
     items = {one.episode_id: Item(one.sha256, one.transcript) for one in episodes}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         if endpoint:
@@ -72,13 +77,12 @@ def answers(episodes: Sequence[Episode], endpoint: Path | None) -> tuple[dict[st
             run = _of_this_machine(running.enter_context(model_server()), folder)
         outcomes = {item.content_id: outcome for item, outcome in of_model(list(items.values()), run)}
     statuses = Counter(str(outcome.status) for outcome in outcomes.values())
-    print(f"{run.identity.model} on {len(items)} episodes: {dict(statuses)}")
     good: dict[str, str] = {}
     for name, item in items.items():
         outcome = outcomes[item.content_id]
         if outcome.status is Status.OK and outcome.answer:
             good[name] = outcome.answer["topic"]["label"]
-    return good, run.identity.model
+    return good, run.identity.model, ", ".join(f"{count} {status}" for status, count in statuses.most_common())
 
 
 def _of_this_machine(url: str, folder: str) -> Run:
@@ -107,12 +111,15 @@ def asked_about(
     episodes: Sequence[Episode], told: Mapping[str, tuple[list[str], list[float]]], endpoint: Path | None
 ) -> list[dict[str, str]]:
     """Calls saved against the agreement with a model's answers, as lines of `measured.json`."""
-    said, model = answers(episodes, endpoint)
-    cases = [Case(*told[name], topic) for name, topic in said.items()]
+    said, model, statuses = answers(episodes, endpoint)
+    lines = [{"what": f"answers of {model}", "value": statuses, "on": f"{len(episodes)} episodes"}]
+    if len(said) < LEAST_ANSWERS:
+        return lines
     right = sum(said.get(one.episode_id) == one.show for one in episodes)
-    lines = in_words(routing(cases, AGREEMENT), f"{model}, where its answer is good") if cases else []
     value = f"{right} of {len(said)} good answers"
-    return [*lines, {"what": f"{model} says the show", "value": value, "on": f"{len(episodes)} episodes"}]
+    lines.append({"what": f"{model} says the show", "value": value, "on": f"{len(episodes)} episodes"})
+    cases = [Case(*told[name], topic) for name, topic in said.items()]
+    return lines + in_words(routing(cases, AGREEMENT), f"{model}, where its answer is good")
 
 
 def cost_of_asking(episodes: Sequence[Episode]) -> float:
