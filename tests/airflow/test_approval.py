@@ -59,7 +59,8 @@ def test_a_build_asks_last_and_only_when_validate_has_failed(bag: Any, table: An
 def test_an_approval_promotes_and_announces_as_the_build_would(bag: Any, table: Any) -> None:
     build = build_of(table)
     dag, built = bag.dags[f"approve_{table.table}"], bag.dags[build.dag_id]
-    last = ["build_next"] if built_after(table, catalog()) else []
+    following = [made for made in built_after(table, catalog()) if not catalog().lacking(made, {})]
+    last = ["build_next"] if following else []
     assert [task.task_id for task in dag.topological_sort()] == ["approve", "promote", "announce", *last]
     assert isinstance(one(dag, "promote"), PythonJob)
     announcing = one(dag, "announce"), one(built, build.task("announce"))
