@@ -54,8 +54,7 @@ def joined(entities: str, views: Sequence[Rows], mode: Mode) -> str:
 def _join(rows: Rows, alias: str, mode: Mode) -> str:
     """Beside each entity row the last row of a view's timeline that is not after its moment.
 
-    One join a view, not one that finds and one that puts the found beside the entity rows: of wide rows that is a
-    third less to do.
+    One join a view, not one that finds and one that puts the found beside the entity rows: rows are wide.
     """
     # In event mode a moment stands after every row that became valid at it, whenever that was computed.
     moment = f"e.{MOMENT}" if mode == "known" else f"e.{MOMENT} * {_ABOVE} + {_NO_END}"

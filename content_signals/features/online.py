@@ -153,8 +153,8 @@ class Writer:
     def _answers(self, count: int) -> list[Any]:
         """The next answers, errors among them: those after one are still to be read.
 
-        The first is read as redis-py reads it, with all that it makes of a connection that broke. Of what has come with
-        it the others are taken from its parser: for each of a million rows `read_response` alone is 2 µs.
+        The first is read as redis-py reads it, with all that it makes of a connection that broke. What came with it is
+        taken from its parser at once: `read_response` makes ready for an error each time, and rows are many.
         """
         found: list[Any] = []
         while len(found) < count:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from content_signals.errors import UsageError
 from content_signals.llm.digests import canonical
 from content_signals.llm.grounding import Transcript
-from content_signals.llm.prompt import Prompt
+from content_signals.llm.prompt import Prompt, read_prompt
 from content_signals.llm.schema import Invalid, json_schema_of, read_answer
 
 
@@ -49,6 +49,12 @@ class Task:
                 f"example {name} of {self.prompt.id}: the quote of {', '.join(missing)} is not in its transcript",
                 next_step="mend the example",
             )
+
+
+def task_of(prompt: str, answer: type[BaseModel]) -> Task:
+    """The task of a prompt that is named with its version, `name/vN`."""
+    name, _, version = prompt.partition("/v")
+    return Task(read_prompt(name, int(version)), answer)
 
 
 def _differences(one: Any, other: Any, place: str) -> list[str]:

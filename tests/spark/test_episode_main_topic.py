@@ -298,6 +298,10 @@ def broken(spark, scanner):
 GOOD = [a_row(n) for n in range(60)]
 
 
+def test_the_suite_holds_the_threshold_of_the_contract():
+    assert f"classifier_probability < {SURE_FROM}" in json.dumps(read_suite(TABLE.table))
+
+
 def test_good_days_break_no_rule(broken):
     assert broken(GOOD) == set()
     assert broken([*GOOD, a_row(60, **rejected("unparsed")), a_row(65, **rejected("ungrounded"))]) == set()

@@ -14,10 +14,9 @@ from pyspark.sql import functions as F
 from content_signals.content import CONTENT_ID
 from content_signals.llm import day
 from content_signals.llm.frame import REPLY_SCHEMA, asked
-from content_signals.llm.prompt import read_prompt
 from content_signals.llm.router import Sure
 from content_signals.llm.run import Run
-from content_signals.llm.task import Task
+from content_signals.llm.task import Task, task_of
 from content_signals.signals.episode_main_topic.answer import MainTopic
 from content_signals.signals.episode_main_topic.contract import (
     CLASSIFIER,
@@ -99,8 +98,7 @@ def why_no_row() -> str:
 
 def task() -> Task:
     """The prompt of the family, and the type of its answers."""
-    name, _, version = PROMPT.partition("/v")
-    return Task(read_prompt(name, int(version)), MainTopic)
+    return task_of(PROMPT, MainTopic)
 
 
 def run_of_environment(environment: Mapping[str, str] = os.environ) -> Run:

@@ -11,9 +11,8 @@ from pyspark.sql import functions as F
 from content_signals.content import CONTENT_ID
 from content_signals.llm import day
 from content_signals.llm.frame import REPLY_SCHEMA, asked
-from content_signals.llm.prompt import read_prompt
 from content_signals.llm.run import Run
-from content_signals.llm.task import Task
+from content_signals.llm.task import Task, task_of
 from content_signals.signals.episode_tags_llm.answer import EpisodeTags
 from content_signals.signals.episode_tags_llm.contract import EPISODE_TAGS_LLM_V1, PROMPT
 from content_signals.signals.needs import LANGUAGE_MODEL
@@ -55,8 +54,7 @@ def tagged(contents: DataFrame, run: Run) -> DataFrame:
 
 def task() -> Task:
     """The prompt of the family, and the type of its answers."""
-    name, _, version = PROMPT.partition("/v")
-    return Task(read_prompt(name, int(version)), EpisodeTags)
+    return task_of(PROMPT, EpisodeTags)
 
 
 def run_of_environment(environment: Mapping[str, str] = os.environ) -> Run:
