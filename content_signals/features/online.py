@@ -233,20 +233,26 @@ class _Rows:
         """What becomes of some rows, given time and version of what is stored for each."""
         if self._mode != "give" and not self._twice and not any(time for time, _ in stored):
             return list(repeat("written", len(some)))  # a first load
-        known: dict[bytes, bytes] = {}  # of keys that come again among the rows
+        if self._twice:
+            return self._decide_in_turn(some, stored)
+        cases = ((stamp, version, self._new[row]) for row, (stamp, version) in zip(some, stored, strict=True))
+        decided: dict[tuple[bytes | None, bytes | None, bytes], Outcome] = {}  # rows of a day have few times
+        return [decided.get(case) or decided.setdefault(case, self._outcome(*case)) for case in cases]
+
+    def _decide_in_turn(self, some: range, stored: Sequence[Sequence[bytes | None]]) -> list[Outcome]:
+        """Where keys come again among the rows: each by what the one before it has left."""
+        known: dict[bytes, bytes] = {}
         outcomes: list[Outcome] = []
-        plain = self._mode == "put" and not self._twice
         for row, (stamp, version) in zip(some, stored, strict=True):
-            new, name = self._new[row], self._name[row] if self._twice else b""
-            if plain and version and version[:1] == LIVING and version[SIZE:] == stamp and new >= version[:SIZE]:
-                outcomes.append("written")  # what nearly every row of a changed day is: ours, and older
-                continue
-            had = known.get(name) or (_stored(stamp, version) if stamp else None)
-            outcome = _decided(self._mode, had, new)
-            outcomes.append(outcome)
-            if outcome == "written" and self._twice:
+            new, name = self._new[row], self._name[row]
+            left = known.get(name)
+            outcomes.append(_decided(self._mode, left, new) if left else self._outcome(stamp, version, new))
+            if outcomes[-1] == "written":
                 known[name] = new
         return outcomes
+
+    def _outcome(self, stamp: bytes | None, version: bytes | None, new: bytes) -> Outcome:
+        return _decided(self._mode, _stored(stamp, version) if stamp else None, new)
 
     def _set(self, fields: Sequence[bytes], columns: Sequence[Column]) -> Column:
         pairs = [
@@ -259,6 +265,8 @@ class _Rows:
 
 
 def _raise_first(answers: Sequence[Any]) -> None:
+    if not any(issubclass(kind, Exception) for kind in set(map(type, answers))):
+        return  # of a million answers nearly always; to ask each what it is would cost more
     for answer in answers:
         if isinstance(answer, Exception):
             raise answer

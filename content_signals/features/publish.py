@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial, reduce
+from functools import partial
+from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.compute
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
@@ -20,7 +22,8 @@ _TALLY = "mode string, outcome string, rows bigint, said string"
 _COLUMNS: dict[str, pa.DataType] = {
     "mode": pa.string(), "outcome": pa.string(), "rows": pa.int64(), "said": pa.string()
 }  # fmt: skip
-_BEFORE = "_before_"
+_BEFORE, _GONE, _ASIDE = "_before_", "_gone", "_aside"
+pc: Any = pyarrow.compute
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,15 @@ class Difference:
     """What has to be sent so that the store serves what the table says.
 
     Attributes:
-        rows: key, features, `event_ts` and `computed_at` of what is new or changed.
-        gone: key, `event_ts` and `computed_at` of what has no row any more.
+        rows: key, features, `event_ts`, `computed_at` and `_gone` of what is new or changed, and, with `_gone` true and
+            no features, of what has no row any more.
         unchanged: how many rows are served as they are, once the rows have been sent; None: none.
+        of_nothing: there was nothing before, so nothing can be gone.
     """
 
     rows: DataFrame
-    gone: DataFrame | None = None
     unchanged: Observation | None = None
+    of_nothing: bool = False
 
 
 @dataclass
@@ -80,23 +84,32 @@ def difference(
     key = table.keys[0]
     rows = now.select(key, *table.values, EVENT_TS, COMPUTED_AT)
     if before is None:
-        return Difference(rows)
-    when = (F.lit(left_at[0]).cast("timestamp").alias(EVENT_TS), F.lit(left_at[1]).cast("timestamp").alias(COMPUTED_AT))
+        return Difference(rows.withColumn(_GONE, F.lit(False)), of_nothing=True)
+    left = [F.lit(moment).cast("timestamp") for moment in left_at]
     how = "shuffle_hash" if hashed else "merge"
-    gone = before.select(key).join(rows.select(key).hint(how), on=key, how="left_anti").distinct()
-    if aside is not None:
-        gone = gone.join(aside.select(key), on=key, how="left_anti")
-    gone = gone.select(key, *when)
     if not same_day:
-        return Difference(rows, gone)
+        gone = before.select(key).join(rows.select(key).hint(how), on=key, how="left_anti").distinct()
+        gone = _without(gone, aside, key).select(key, left[0].alias(EVENT_TS), left[1].alias(COMPUTED_AT))
+        every = rows.withColumn(_GONE, F.lit(False))
+        return Difference(every.unionByName(gone.withColumn(_GONE, F.lit(True)), allowMissingColumns=True))
     was = before.select(key, *(F.col(name).alias(_BEFORE + name) for name in (EVENT_TS, COMPUTED_AT)))
+    # Both ways in one pass over either side: a row is as wide as its features, and to shuffle it is what this costs.
+    joined = rows.join(was.hint(how), on=key, how="full").withColumn(_GONE, F.col(COMPUTED_AT).isNull())
     same = F.coalesce(
         (F.col(EVENT_TS) == F.col(_BEFORE + EVENT_TS)) & (F.col(COMPUTED_AT) == F.col(_BEFORE + COMPUTED_AT)),
         F.lit(False),
     )
     unchanged = Observation()
-    joined = rows.join(was.hint(how), on=key, how="left").observe(unchanged, F.count_if(same).alias("rows"))
-    return Difference(joined.where(~same).select(*rows.columns), gone, unchanged)
+    changed = joined.observe(unchanged, F.count_if(same).alias("rows")).where(~same)
+    if aside is not None:
+        known = aside.select(key).distinct().withColumn(_ASIDE, F.lit(True))
+        changed = changed.join(known, on=key, how="left").where(~F.col(_GONE) | F.col(_ASIDE).isNull())
+    times = [F.coalesce(name, moment).alias(name) for name, moment in zip((EVENT_TS, COMPUTED_AT), left, strict=True)]
+    return Difference(changed.select(key, *table.values, *times, _GONE), unchanged)
+
+
+def _without(rows: DataFrame, others: DataFrame | None, key: str) -> DataFrame:
+    return rows if others is None else rows.join(others.select(key), on=key, how="left_anti")
 
 
 def send(view: View, changes: Difference, ticket: Ticket) -> Sent:
@@ -105,12 +118,8 @@ def send(view: View, changes: Difference, ticket: Ticket) -> Sent:
     Raises:
         Temporary: the store does not answer, or refuses. Some rows may be written; sending them again is harmless.
     """
-    tallies = [_written(view, ticket, changes.rows, "put")]
-    if changes.gone is not None:
-        tallies.append(_written(view, ticket, changes.gone, "gone"))
-    total = (
-        reduce(DataFrame.unionByName, tallies).groupBy("mode", "outcome").agg(F.sum("rows"), F.max("said")).collect()
-    )
+    tallies = changes.rows.mapInArrow(partial(_write, view, ticket), _TALLY)
+    total = tallies.groupBy("mode", "outcome").agg(F.sum("rows"), F.max("said")).collect()
     failed = [said for _, outcome, _, said in total if outcome == "failed"]
     if failed:
         raise Temporary(
@@ -131,21 +140,30 @@ def send(view: View, changes: Difference, ticket: Ticket) -> Sent:
     )
 
 
-def _written(view: View, ticket: Ticket, frame: DataFrame, mode: Mode) -> DataFrame:
-    return frame.mapInArrow(partial(_write, view, ticket, mode), _TALLY)
-
-
-def _write(view: View, ticket: Ticket, mode: Mode, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _write(view: View, ticket: Ticket, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """In a worker: write what comes, and say what became of it. A store that fails is said, not raised."""
     import redis
 
+    mode: Mode = "put"
     with Writer(view, ticket) as writer:
         try:
             for batch in batches:
-                for outcome, rows in writer.write(batch, mode).items():
-                    yield _tally(mode, outcome, rows)
+                for mode, rows in _by_mode(batch):
+                    for outcome, count in writer.write(rows, mode).items():
+                        yield _tally(mode, outcome, count)
         except redis.RedisError as error:
             yield _tally(mode, "failed", 0, f"{type(error).__name__}: {error}")
+
+
+def _by_mode(batch: pa.RecordBatch) -> Iterator[tuple[Mode, pa.RecordBatch]]:
+    """The rows to be put and those gone; most often there are none of these."""
+    gone: Any = batch.column(_GONE)
+    if not gone.true_count:
+        yield "put", batch
+        return
+    for mode, some in (("put", pc.invert(gone)), ("gone", gone)):
+        if some.true_count:
+            yield cast(Mode, mode), batch.filter(some)
 
 
 def _tally(mode: str, outcome: str, rows: int, said: str = "") -> pa.RecordBatch:

@@ -202,7 +202,7 @@ class Publication:
             return
         marked = mark_taken_down(self.context, self.table, None if full or not served.promoted else parts)
         changes = self._difference(served, full=full)
-        empty = changes.gone is None and not marked
+        empty = changes.of_nothing and not marked
         self.sent = send(self.view, changes, replace(ticket, empty=empty))
         self._check(f"{self.table.table} {self.promoted.day}")
 

@@ -57,6 +57,34 @@ def test_every_row_is_the_oracles(story, settings, seed, mode):
     assert found.num_rows == rows.num_rows
 
 
+@pytest.mark.parametrize("mode", ["event", "known"])
+def test_files_that_duckdb_does_not_open_itself_give_the_same(story, settings, monkeypatch, mode):
+    """As those of an object store: read through Arrow, by whatever numbers them alike in each reading."""
+    chance = random.Random(3)
+    tell(story, chance)
+    rows = asked(story, chance)
+    plain = Snapshot.files
+    monkeypatch.setattr(Snapshot, "files", lambda *given: [f"file://{path}" for path in plain(*given)])
+    found = training_set(rows, SERVICE, mode, settings=settings, keep=False).arrow()
+    assert found.column(f"{TITLE}__duration_ms").to_pylist() == expected(story, rows, mode)
+
+
+def test_a_row_has_one_place_however_many_rows_its_files_have(tmp_path):
+    """What is found by one reading of the files is fetched by another: by many threads, and in any order."""
+    files = []
+    for number in range(3):
+        files.append(str(tmp_path / f"{number}.parquet"))
+        values = pa.array(range(number * 300_000, (number + 1) * 300_000))
+        pq.write_table(pa.table({"value": values}), files[-1], row_group_size=20_000)
+    with duckdb.connect() as connection:
+        for listed in (files, [f"file://{file}" for file in files]):
+            relation, _ = training_duckdb.source(connection, listed)
+            light = f"(select _place, value from {relation} where value % 7 = 3)"
+            counts = f"count(*), count(distinct a._place), count(*) filter (a.value <> b.value) from {light} a"
+            found = connection.execute(f"select {counts} join {relation} b using (_place)").fetchall()
+            assert found == [(128_571, 128_571, 0)], listed[0]
+
+
 def test_what_was_known_does_not_change_with_what_is_built_later(story, settings):
     """The point of it: labels of a past day get the features a model would have had then."""
     chance = random.Random(7)
