@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from datetime import date
+from datetime import date, timedelta
 
 from content_signals.contract import Source, Table
 from content_signals.day import parse_day
 from content_signals.errors import UsageError
 from content_signals.lake.maintain import MIN_RETENTION_HOURS, maintain, maintain_entries
-from content_signals.lake.manifests import pinned
+from content_signals.lake.manifests import pinned, remove_abandoned
 from content_signals.lake.takedowns import takedowns_table
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.job import main, parser
@@ -54,6 +54,9 @@ def work(context: Context, given: argparse.Namespace, _days: list[date]) -> Outc
         removed = maintain_entries(table, given.retention_hours)
         if removed is not None:
             outcome.details[table.name] = {"files_removed": removed}
+    if not given.table:
+        abandoned = remove_abandoned(context.lake, context.run.now - timedelta(hours=given.retention_hours))
+        outcome.details["training_sets"] = {"working_folders_removed": abandoned}
     return outcome
 
 

@@ -27,7 +27,7 @@ from content_signals.features.question import Platform, Question, Used
 from content_signals.features.service_plan import ServicePlan, service_plan
 from content_signals.features.store import feature_store
 from content_signals.lake.files import delete_folder, filesystem
-from content_signals.lake.manifests import manifest, manifest_folder
+from content_signals.lake.manifests import manifest, manifest_folder, work_folder
 from content_signals.settings import Settings, load_settings
 
 Engine = Literal["duckdb", "spark"]
@@ -59,7 +59,7 @@ class TrainingSet:
 
     def spark(self, session: Any) -> Any:
         """The same as a Spark frame, of a file beside the manifest; without one, of rows that Spark itself keeps."""
-        folder = manifest_folder(self._platform.lake, self.name or f"_work-{uuid.uuid4().hex}")
+        folder = manifest_folder(self._platform.lake, self.name) if self.name else work_folder(self._platform.lake)
         try:
             self._write(f"{folder}/rows.parquet", session)
             frame = session.read.parquet(f"{folder}/rows.parquet")

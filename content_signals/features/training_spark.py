@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -35,6 +34,7 @@ from content_signals.features.timeline import CREATED, SINCE, VALID, moment, tim
 from content_signals.features.training_duckdb import source
 from content_signals.lake.files import delete_folder, filesystem, list_folder
 from content_signals.lake.history import SUPERSEDED_AT
+from content_signals.lake.manifests import work_folder
 from content_signals.lake.read import read_days, with_columns
 from content_signals.lake.session import INVARIANTS, spark_session
 
@@ -58,7 +58,7 @@ def query(
     Args:
         session: whose Spark to use; default: this process's, which is started if there is none.
     """
-    folder = f"{platform.lake.root}/_training/_work-{uuid.uuid4().hex}"  # where Spark's executors can read and write
+    folder = work_folder(platform.lake)
     try:
         own, asked = _own_session(session), _write_rows(question, f"{folder}/rows.parquet")
         with _active(own):

@@ -6,15 +6,17 @@ the manifest is released.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from content_signals.errors import UnknownName
 from content_signals.lake.files import delete_folder, list_folder, read_json
 from content_signals.lake.layout import Lake
 
-_FILE = "manifest.json"
+_FILE, _WORK = "manifest.json", "_work-"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,28 @@ class Pin:
 def manifest_folder(lake: Lake, name: str) -> str:
     """Where a manifest lies."""
     return f"{lake.root}/_training/{name}"
+
+
+def work_folder(lake: Lake) -> str:
+    """A new place for what an engine needs while it makes a set: its executors read and write here too."""
+    return manifest_folder(lake, f"{_WORK}{uuid.uuid4().hex}")
+
+
+def remove_abandoned(lake: Lake, before: datetime) -> int:
+    """Remove working folders of sets that were killed in the making: how many.
+
+    Args:
+        before: those in which nothing was written since.
+    """
+    removed = 0
+    for folder in list_folder(f"{lake.root}/_training"):
+        path = manifest_folder(lake, folder.base_name)
+        if folder.base_name.startswith(_WORK):
+            written = [info.mtime for info in (folder, *list_folder(path, recursive=True)) if info.mtime]
+            if written and max(written) < before:
+                delete_folder(path)
+                removed += 1
+    return removed
 
 
 def manifests(lake: Lake) -> Iterator[dict[str, Any]]:

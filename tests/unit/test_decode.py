@@ -35,7 +35,7 @@ def test_a_masked_array_is_one_that_numpy_makes(kind, many):
     assert (made.dtype, made.shape, made.hardmask) == (expected.dtype, expected.shape, expected.hardmask)
     assert (made.mask.dtype, made.mask.tolist()) == (np.bool_, expected.mask.tolist())
     assert repr((made.data, made.fill_value)) == repr((expected.data, expected.fill_value))
-    assert vars(made).keys() == vars(expected).keys()  # what numpy keeps of it, privately: one made by hand has all of it
+    assert vars(made).keys() == vars(expected).keys()  # all that numpy keeps of it, privately
     again = pickle.loads(pickle.dumps(made))
     assert again.tolist() == made.copy().tolist() == expected.tolist()
     assert made[::-1].tolist() == expected[::-1].tolist()

@@ -18,6 +18,7 @@ from content_signals.errors import Temporary
 from content_signals.lake import maintain as upkeep
 from content_signals.lake.layout import Lake, LakeTable
 from content_signals.lake.maintain import maintain
+from content_signals.lake.manifests import manifest_folder, work_folder
 from content_signals.lake.promote import promote
 from content_signals.lake.snapshot import Snapshot
 from content_signals.local.job_process import job_command, job_environment, report_of
@@ -168,6 +169,22 @@ def test_the_job_looks_after_everything_that_belongs_to_a_table(tmp_path):
     assert not any(path.exists() for path in orphans)
     assert sorted(report["paths"]) == sorted(table.path for table in tables)
     assert "playlist_positions_v1: 1 days compacted, 1 files removed" in done.stderr
+
+
+def test_what_killed_training_sets_have_left_is_removed_and_nothing_else(tmp_path):
+    lake = Lake(str(tmp_path / "lake"))
+    killed, kept = work_folder(lake), manifest_folder(lake, "ranker_v1-20260301t000000-abc123")
+    begun, under_way = work_folder(lake), work_folder(lake)
+    for folder, hours in ((killed, 200), (kept, 2000), (begun, 200), (under_way, 1)):
+        file = Path(folder, "answers", "part-0.parquet")
+        file.parent.mkdir(parents=True)
+        file.touch()
+        for path in (file, file.parent, file.parent.parent):
+            os.utime(path, (time.time() - hours * 3600,) * 2)
+    Path(begun, "answers", "part-1.parquet").touch()  # still at it, a week after it began
+    done = maintain_lake(settings_in(tmp_path))
+    assert report_of(done.stdout)["details"]["training_sets"] == {"working_folders_removed": 1}
+    assert [Path(path).exists() for path in (killed, kept, begun, under_way)] == [False, True, True, True]
 
 
 def test_the_job_keeps_what_a_run_may_hold(tmp_path):
