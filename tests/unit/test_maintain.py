@@ -183,7 +183,7 @@ def test_what_killed_training_sets_have_left_is_removed_and_nothing_else(tmp_pat
             os.utime(path, (time.time() - hours * 3600,) * 2)
     Path(begun, "answers", "part-1.parquet").touch()  # still at it, a week after it began
     done = maintain_lake(settings_in(tmp_path))
-    assert report_of(done.stdout)["details"]["training_sets"] == {"working_folders_removed": 1}
+    assert report_of(done.stdout)["training_sets"] == {"working_folders_removed": 1}
     assert [Path(path).exists() for path in (killed, kept, begun, under_way)] == [False, True, True, True]
 
 
