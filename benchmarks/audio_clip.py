@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.audio_classes import judge
 from benchmarks.audio_tempo import tempo
+from benchmarks.measured import PACKAGE, tell
 from benchmarks.sides import machine
 from content_signals.models.voice import RATE, WINDOW, voice_detector
 from content_signals.signals.audio_clip.asset import read_asset
@@ -43,7 +43,7 @@ from content_signals.signals.audio_clip.rhythm import rhythm_of
 from content_signals.signals.audio_clip.spectrum import FRAME, HOP, frames_of
 
 COMMAND = "python -m benchmarks.audio_clip --data FOLDER --write"
-MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "audio_clip" / "measured.json"
+MEASURED = PACKAGE / "signals" / "audio_clip" / "measured.json"
 T = TypeVar("T")
 
 
@@ -231,10 +231,7 @@ def main() -> None:
             "cost": cost(clips(given.data)),
             "quality": [*tempo(), *voices(given.data), *classes(given.data)],
         }
-    text = json.dumps(measured, indent=2, ensure_ascii=False) + "\n"
-    print(text)
-    if given.write:
-        MEASURED.write_text(text, "utf-8")
+    tell(measured, MEASURED if given.write else None)
 
 
 if __name__ == "__main__":

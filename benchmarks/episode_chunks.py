@@ -10,7 +10,6 @@ is made for the comparison and thrown away.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from typing import TypeVar
 import duckdb
 import numpy as np
 
+from benchmarks.measured import PACKAGE, tell
 from benchmarks.sides import machine
 from content_signals.models.files import MINILM_MODEL, MINILM_TOKENIZER
 from content_signals.models.minilm import LONGEST, MODEL_ID, Encoder, Vectors, encoder
@@ -28,7 +28,7 @@ from content_signals.models.spoken import spoken
 from content_signals.signals.episode_chunks.chunking import OVERLAP, SIZE, Chunk, chunks_of
 
 COMMAND = "python -m benchmarks.episode_chunks --transcripts transcripts.parquet --write"
-MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "episode_chunks" / "measured.json"
+MEASURED = PACKAGE / "signals" / "episode_chunks" / "measured.json"
 T = TypeVar("T")
 
 
@@ -146,10 +146,7 @@ def main() -> None:
             "share_of_embedding": round(spent.embedding / (spent.cutting + spent.embedding), 4),
         },
     }
-    text = json.dumps(measured, indent=2, ensure_ascii=False) + "\n"
-    print(text)
-    if given.write:
-        MEASURED.write_text(text, "utf-8")
+    tell(measured, MEASURED if given.write else None)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.episode_tags_llm import cost_of, of_model
+from benchmarks.measured import PACKAGE, tell
 from benchmarks.sides import machine
 from content_signals.inspection.evaluation import run_from
 from content_signals.inspection.routing import routing
@@ -44,7 +45,7 @@ from tools.topics.fit import fitted, splits
 from tools.topics.train import LEAST_EPISODES
 
 COMMAND = "python -m benchmarks.episode_main_topic --transcripts transcripts.parquet --cache FOLDER --asked 60 --write"
-MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "episode_main_topic" / "measured.json"
+MEASURED = PACKAGE / "signals" / "episode_main_topic" / "measured.json"
 TOLD = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 AGREEMENT = 0.95
 LEAST_ANSWERS = 20  # good ones, for a share of them to say anything
@@ -159,10 +160,7 @@ def main() -> None:
         "quality": quality,
         "cost": {"rows_per_cpu_second": round(1 / cpu, 1), "core_hours_per_100_million": round(1e8 * cpu / 3600)},
     }
-    text = json.dumps(measured, indent=2, ensure_ascii=False) + "\n"
-    print(text)
-    if given.write:
-        MEASURED.write_text(text, "utf-8")
+    tell(measured, MEASURED if given.write else None)
 
 
 if __name__ == "__main__":

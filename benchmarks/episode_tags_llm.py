@@ -25,6 +25,7 @@ from typing import Any
 
 import duckdb
 
+from benchmarks.measured import PACKAGE, tell
 from benchmarks.sides import machine
 from content_signals.llm.client import Client
 from content_signals.llm.costs import tokens_of
@@ -42,7 +43,7 @@ from content_signals.signals.episode_tags_llm.compute import task
 from tests.llm_server import model_path, model_server
 
 COMMAND = "python -m benchmarks.episode_tags_llm --transcripts transcripts.parquet --write"
-MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "episode_tags_llm" / "measured.json"
+MEASURED = PACKAGE / "signals" / "episode_tags_llm" / "measured.json"
 PAIRS = 1000
 LENGTHS = (4, 8, 12, 16, 24, 40)
 
@@ -173,8 +174,7 @@ def main() -> None:
         shown = [tokens_of(item.transcript, 3.0) for item in items]
         print(f"tokens of a transcript, estimated: median {statistics.median(shown):.0f}")
         asked = asked_about(items[: options.asked], folder) if options.asked else []
-    if options.write:
-        MEASURED.write_text(json.dumps(_report(len(items), chances, building + judging + cpu, asked), indent=2) + "\n")
+    tell(_report(len(items), chances, building + judging + cpu, asked), MEASURED if options.write else None)
 
 
 def asked_about(items: Sequence[Item], folder: Path) -> list[dict[str, str]]:

@@ -19,7 +19,6 @@ import argparse
 import csv
 import hashlib
 import html
-import json
 import statistics
 import time
 from collections import Counter
@@ -31,13 +30,14 @@ from typing import Any, TypeVar
 import duckdb
 from scipy.stats import binomtest
 
+from benchmarks.measured import PACKAGE, tell
 from benchmarks.sides import machine
 from content_signals.models.language import detect
 from content_signals.signals.episode_text.compute import signals
 from content_signals.signals.episode_text.measures import Episode, ads_of, read_episode
 
 COMMAND = "python -m benchmarks.episode_text --transcripts transcripts.parquet --write"
-MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "episode_text" / "measured.json"
+MEASURED = PACKAGE / "signals" / "episode_text" / "measured.json"
 LABELS = Path(__file__).parent / "labels" / "sponsor_passages.csv"
 # Paragraphs that each stratum had when its passages were drawn.
 STRATA = {"flagged": 73, "strong": 383, "named": 846, "position": 7220, "wide": 11460, "rest": 88463}
@@ -236,10 +236,7 @@ def main() -> None:
             "share_of_reading_and_ad_reads": round(reading / seconds, 2),
         },
     }
-    text = json.dumps(measured, indent=2, ensure_ascii=False) + "\n"
-    print(text)
-    if given.write:
-        MEASURED.write_text(text, "utf-8")
+    tell(measured, MEASURED if given.write else None)
 
 
 if __name__ == "__main__":

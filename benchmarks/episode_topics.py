@@ -15,7 +15,6 @@ Cost is of what `compute` does for an episode whose chunks are there, on one cor
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from scipy.stats import binomtest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.measured import PACKAGE, tell
 from benchmarks.sides import machine
 from content_signals.models.spoken import spoken, words
 from content_signals.models.topics import topic_manifest, topic_model
@@ -38,7 +38,7 @@ from tools.topics.fit import Scores, Split, cooled, fitted, scores, splits
 from tools.topics.train import LEAST_EPISODES
 
 COMMAND = "python -m benchmarks.episode_topics --transcripts transcripts.parquet --cache FOLDER --write"
-MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "episode_topics" / "measured.json"
+MEASURED = PACKAGE / "signals" / "episode_topics" / "measured.json"
 # How the shows call themselves and their listeners; the names of speakers are read from the labels.
 SHOW_NAMES = frozenset(
     {"changelog", "go time", "gophers", "gopher", "js party", "jsparty", "practical ai", "ship it", "founders talk",
@@ -217,10 +217,7 @@ def main() -> None:
             "core_hours_per_100_million": round(1e8 / speed / 3600),
         },
     }
-    text = json.dumps(measured, indent=2, ensure_ascii=False) + "\n"
-    print(text)
-    if given.write:
-        MEASURED.write_text(text, "utf-8")
+    tell(measured, MEASURED if given.write else None)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ was chosen was chosen on other episodes (`--sample tuning`).
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.held_out import near, passage_of, without
+from benchmarks.measured import PACKAGE, tell
 from benchmarks.sides import machine
 from content_signals.models.minilm import MODEL_ID, embed
 from content_signals.retrieval.index import ChunkIndex, Chunks, Plan
@@ -32,7 +32,7 @@ from content_signals.signals.episode_chunks.chunking import OVERLAP, SIZE, Chunk
 from tools.topics.corpus import Episode, Vectors
 
 COMMAND = "python -m benchmarks.retrieval --transcripts transcripts.parquet --cache FOLDER --write"
-MEASURED = Path(__file__).parents[1] / "content_signals" / "retrieval" / "measured.json"
+MEASURED = PACKAGE / "retrieval" / "measured.json"
 SEEDS = (1, 2, 3)
 FOUND = 10
 FAR = 1_500  # characters
@@ -154,10 +154,7 @@ def main() -> None:
         "quality": quality,
         "cost": {"cpu_ms_per_query": round(1000 * per_query, 2)},
     }
-    text = json.dumps(measured, indent=2, ensure_ascii=False) + "\n"
-    print(text)
-    if given.write:
-        MEASURED.write_text(text, "utf-8")
+    tell(measured, MEASURED if given.write else None)
 
 
 if __name__ == "__main__":

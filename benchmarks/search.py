@@ -11,7 +11,6 @@ asks: a Milvus server is another matter.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -27,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.held_out import passage_of
+from benchmarks.measured import PACKAGE, tell
 from benchmarks.promoted_day import folder_of, promote_files
 from benchmarks.retrieval import sample
 from benchmarks.sides import machine
@@ -43,7 +43,7 @@ from content_signals.signals.episode_chunks.chunking import chunks_of
 from tools.topics.corpus import Vectors
 
 COMMAND = "python -m benchmarks.search --transcripts transcripts.parquet --cache FOLDER --write"
-MEASURED = Path(__file__).parents[1] / "content_signals" / "retrieval" / "measured_search.json"
+MEASURED = PACKAGE / "retrieval" / "measured_search.json"
 DAY = date(2024, 1, 1)
 _KINDS: dict[str, Any] = {
     "chunk_index": "integer",
@@ -155,10 +155,7 @@ def main() -> None:
         {"what": "memory of the process that has built and searches", "value": f"{memory:,.0f} MiB", "on": on},
     ]
     measured = {"command": COMMAND, "machine": machine(), "quality": quality}
-    text = json.dumps(measured, indent=2, ensure_ascii=False) + "\n"
-    print(text)
-    if given.write:
-        MEASURED.write_text(text, "utf-8")
+    tell(measured, MEASURED if given.write else None)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ other. One core: seconds are CPU seconds of this process; loading models is not 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import time
 from collections import Counter
@@ -24,6 +23,7 @@ import numpy as np
 from lingua import LanguageDetectorBuilder
 from numpy.typing import NDArray
 
+from benchmarks.measured import PACKAGE, tell
 from benchmarks.sides import machine
 from content_signals.models import language
 from content_signals.models.language import CODES, LANGUAGES, UNKNOWN
@@ -31,7 +31,7 @@ from content_signals.signals.track_language.compute import WEIGHTS, languages
 from content_signals.signals.track_language.wording import wording
 
 COMMAND = "python -m benchmarks.track_language --data DATA --write"
-MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "track_language" / "measured.json"
+MEASURED = PACKAGE / "signals" / "track_language" / "measured.json"
 SENTENCES, PAIRS, WORDS = KINDS = "sentences", "word-pairs", "single-words"
 POWERS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0)
 CUTS = np.round(np.arange(0.1, 1.0, 0.05), 2)
@@ -236,10 +236,7 @@ def main() -> None:
             "core_hours_per_100_million": round(1e8 / found.rate / 3600, 1),
         },
     }
-    text = json.dumps(measured, indent=2, ensure_ascii=False) + "\n"
-    print(text)
-    if given.write:
-        MEASURED.write_text(text, "utf-8")
+    tell(measured, MEASURED if given.write else None)
 
 
 def of_samples(path: Path, share: int) -> list[dict[str, str]]:

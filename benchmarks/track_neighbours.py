@@ -11,7 +11,6 @@ after another; what starting takes is not in it.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -43,6 +42,7 @@ from benchmarks.additions import (
     top,
     vectors,
 )
+from benchmarks.measured import PACKAGE, tell
 from benchmarks.sides import machine
 from content_signals.signals.track_neighbours.contract import (
     DIMENSIONS,
@@ -53,7 +53,7 @@ from content_signals.signals.track_neighbours.contract import (
 )
 
 COMMAND = "python -m benchmarks.track_neighbours --landing ../shared/data --write"
-MEASURED = Path(__file__).parents[1] / "content_signals" / "signals" / "track_neighbours" / "measured.json"
+MEASURED = PACKAGE / "signals" / "track_neighbours" / "measured.json"
 TUNED = tuple(date(2020, 4, 5) + timedelta(4 * n) for n in range(9))
 JUDGED = (*(date(2020, 5, 20) + timedelta(7 * n) for n in range(5)), date(2020, 6, 23))
 POPULAR = "popularity: additions in 7 days"
@@ -200,10 +200,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(archive, Lake(archive, Path(folder)))
-    text = json.dumps(measured, indent=2, ensure_ascii=False) + "\n"
-    print(text)
-    if given.write:
-        MEASURED.write_text(text, "utf-8")
+    tell(measured, MEASURED if given.write else None)
 
 
 def tune(archive: Archive) -> None:
