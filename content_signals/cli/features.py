@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -24,7 +25,12 @@ app.add_typer(features_app, name="features")
 @features_app.command()
 def get(
     service: str,
-    keys: Annotated[str, typer.Option("--keys", help="Keys, separated by commas.")],
+    keys: Annotated[
+        list[str],
+        typer.Option(
+            "--keys", help="Keys, separated by commas. Of a service about several entities, once each: COLUMN=KEY,KEY"
+        ),
+    ],
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Judge freshness at this moment (ISO 8601, UTC); default: now.")
     ] = None,
@@ -38,11 +44,24 @@ def get(
     from content_signals.inspection import show
     from content_signals.inspection.features import feature_rows, values_only
 
-    wanted = list(dict.fromkeys(key for key in keys.split(",") if key))
-    if not wanted:
-        raise UsageError("no key given", next_step="--keys KEY[,KEY…]")
-    rows = feature_rows(context_of(settings), service, wanted, _moment(as_of), offline=offline)
+    rows = feature_rows(context_of(settings), service, _keys(keys), _moment(as_of), offline=offline)
     show.rows(service, rows if json else values_only(rows), json)
+
+
+def _keys(given: Sequence[str]) -> list[str] | dict[str, list[str]]:
+    """The keys of one entity, or, where they are given more than once, of each column."""
+    if len(given) == 1:
+        wanted = list(dict.fromkeys(key for key in given[0].split(",") if key))
+        if not wanted:
+            raise UsageError("no key given", next_step="--keys KEY[,KEY…]")
+        return wanted
+    columns: dict[str, list[str]] = {}
+    for some in given:
+        column, equals, keys = some.partition("=")
+        if not equals or not keys or column in columns:
+            raise UsageError(f"--keys {some}: a column and its keys, each column once", next_step="COLUMN=KEY[,KEY…]")
+        columns[column] = keys.split(",")
+    return columns
 
 
 @app.command()

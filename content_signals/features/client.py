@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 Keys = Sequence[str] | Mapping[str, Sequence[str]]
+EACH = "give a mapping: column -> keys, all of one length; on the command line --keys COLUMN=KEY,… for each column"
 _LOG = logging.getLogger(__name__)
 
 
@@ -250,7 +251,7 @@ def _by_join_key(plan: ServicePlan, keys: Keys) -> Mapping[str, Sequence[str]]:
         keys = {plan.join_keys[0]: keys}
     else:
         told = f"service {plan.service} is about {', '.join(plan.join_keys)}"
-        raise UsageError(told, next_step="give a mapping: column -> keys, all of one length")
+        raise UsageError(told, next_step=EACH)
     wrong = [key for some in keys.values() for key in some if not isinstance(key, str)]
     if wrong:
         raise UsageError(f"a key is a text, not {wrong[0]!r}")

@@ -7,18 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from content_signals.features.answer import Status, Value
-from content_signals.features.client import FeatureClient
+from content_signals.features.client import FeatureClient, Keys
 from content_signals.features.offline import offline as read_offline
+from content_signals.features.offline import offline_rows
 from content_signals.features.store import feature_store, online_client
 from content_signals.pipeline.context import Context
 
 _TOLD = (Status.STALE, Status.TAKEN_DOWN)
 
 
-def feature_rows(
-    context: Context, service: str, keys: Sequence[str], as_of: datetime, *, offline: bool
-) -> list[dict[str, Any]]:
-    """One row a feature; for each key its value, status and `valid_from`.
+def feature_rows(context: Context, service: str, keys: Keys, as_of: datetime, *, offline: bool) -> list[dict[str, Any]]:
+    """One row a feature; for each key its value, status and `valid_from`. Keys of several columns are joined by " / ".
 
     Offline the last two are null: Feast says of a value that it has none neither whether there was one nor when.
     """
@@ -30,12 +29,16 @@ def values_only(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{name: _shown(cell) if isinstance(cell, Mapping) else cell for name, cell in row.items()} for row in rows]
 
 
-def _online(context: Context, service: str, keys: Sequence[str], as_of: datetime) -> list[dict[str, Any]]:
+def _online(context: Context, service: str, keys: Keys, as_of: datetime) -> list[dict[str, Any]]:
     online_client(context.settings).close()
     with FeatureClient(service, context.settings) as client:
         found = client.get(keys, as_of)
-    cells = dict(zip(keys, found.cells(), strict=True))
-    return [{"feature": name, **{key: _cell(cells[key][name]) for key in keys}} for name in found.names]
+    cells = dict(zip(_labels(found.keys), found.cells(), strict=True))
+    return [{"feature": name, **{key: _cell(cells[key][name]) for key in cells}} for name in found.names]
+
+
+def _labels(keys: Mapping[str, Sequence[str]]) -> list[str]:
+    return [" / ".join(row) for row in zip(*keys.values(), strict=True)]
 
 
 def _cell(value: Value) -> dict[str, Any]:
@@ -43,14 +46,18 @@ def _cell(value: Value) -> dict[str, Any]:
     return {"value": value.value, "status": str(value.status), "valid_from": valid_from}
 
 
-def _offline(context: Context, service: str, keys: Sequence[str], as_of: datetime) -> list[dict[str, Any]]:
+def _offline(context: Context, service: str, keys: Keys, as_of: datetime) -> list[dict[str, Any]]:
     from content_signals.lake.session import spark_session
 
     spark_session("features offline")  # Feast's Spark store takes the session there is
-    values = read_offline(feature_store(context.settings), service, keys, as_of)
+    store = feature_store(context.settings)
+    if isinstance(keys, Mapping):
+        values = dict(zip(_labels(keys), offline_rows(store, service, keys, as_of), strict=True))
+    else:
+        values = read_offline(store, service, keys, as_of)
     names = list(next(iter(values.values())))
     return [
-        {"feature": n, **{key: {"value": values[key][n], "status": None, "valid_from": None} for key in keys}}
+        {"feature": n, **{key: {"value": values[key][n], "status": None, "valid_from": None} for key in values}}
         for n in names
     ]
 

@@ -9,9 +9,13 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from feast import FeatureStore
+from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, ValueType
+from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+from feast.types import Int64
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
@@ -70,9 +74,9 @@ def noon_after(day: date) -> datetime:
 
 
 @pytest.fixture
-def get(published, monkeypatch):
+def command(platform, monkeypatch):
     """`content-signals features get` on the platform; what it prints."""
-    for name, value in published.settings.environment().items():
+    for name, value in platform.settings.environment().items():
         monkeypatch.setenv(name, value)
 
     def run(*words: str) -> str:
@@ -82,6 +86,12 @@ def get(published, monkeypatch):
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def get(published, command):
+    """The same, once both tables are online."""
+    return command
 
 
 def rows_of(context, day: date) -> dict[str, dict]:
@@ -249,3 +259,44 @@ def test_a_store_that_does_not_answer_is_temporary(platform, spark, tmp_path):
     gone = platform.settings.model_copy(update={"online_store": SecretStr(f"unix://{tmp_path}/nobody.sock")})
     with pytest.raises(Temporary, match="does not answer"):
         publish(replace(platform, settings=gone), spark, platform.catalog.table(POPULARITY), [DAYS[1]])
+
+
+@pytest.fixture(scope="module")
+def both(platform, spark, tmp_path_factory) -> str:
+    """A service about tracks and rooms, of which nothing is online."""
+    publish(platform, spark, platform.catalog.table("track_title_v1"), [DAYS[1]])
+    path = tmp_path_factory.mktemp("rooms") / "rooms.parquet"
+    pq.write_table(pa.table({"room_id": ["x", "y"], "size": [1, 2], "event_ts": [noon_after(DAYS[0])] * 2}), path)
+    room = Entity(name="room", join_keys=["room_id"], value_type=ValueType.STRING)
+    source = SparkSource(name="rooms", path=str(path), file_format="parquet", timestamp_field="event_ts")
+    rooms = FeatureView(name="rooms_v1", entities=[room], schema=[Field(name="size", dtype=Int64)], source=source)
+    store = feature_store(platform.settings)
+    tracks = store.get_feature_view("track_title_v1")
+    store.apply([room, rooms, FeatureService("both", [rooms, tracks[["duration_ms"]]])])
+    return "both"
+
+
+@pytest.mark.parametrize(("where", "sizes"), [((), [None] * 3), (("--offline",), [2, 1, None])])
+def test_a_service_about_two_entities_is_asked_for_a_key_of_each(both, get, where, sizes):
+    keys = ["--keys", "track_id=?,a,a", "--keys", "room_id=y,x,?"]
+    told = get(both, *keys, "--as-of", noon_after(DAYS[1]).isoformat(), "--json", *where)
+    found = {row.pop("feature"): {key: cell["value"] for key, cell in row.items()} for row in json.loads(told)}
+    rows = ["? / y", "a / x", "a / ?"]
+    assert found["rooms_v1:size"] == dict(zip(rows, sizes, strict=True))
+    assert found["track_title_v1:duration_ms"] == dict(zip(rows, [None, 190_000, 190_000], strict=True))
+
+
+@pytest.mark.parametrize("where", [(), ("--offline",)])
+@pytest.mark.parametrize(
+    ("keys", "error", "told"),
+    [
+        (["a"], UsageError, "service both is about"),
+        (["track_id=a", "room_id=x,y"], UsageError, "as many keys of each column"),
+        (["track_id=a", "flat_id=x"], UnknownName, "flat_id"),
+        (["track_id=a", "x"], UsageError, "--keys x: a column and its keys"),
+        (["track_id=a", "track_id=b"], UsageError, "each column once"),
+    ],
+)
+def test_keys_that_do_not_fit_a_service_about_two_entities(both, command, where, keys, error, told):
+    with pytest.raises(error, match=told):
+        command(both, *(word for some in keys for word in ("--keys", some)), *where)
