@@ -3,9 +3,9 @@
 Runs every day at 03:30 UTC. `purge` erases the signals of what was taken down a week ago, and its kept contents.
 `maintain`, per table: OPTIMIZE joins the small files of days that are closed, which changes no row; VACUUM deletes
 files older than the retention that no current version names and no training set's manifest pins, those of rejected and
-abandoned runs included. `clean` removes from the online store what it holds of versions that were retired a week ago:
-a flip has moved their family on, or their contract is gone, and no registered service reads them. Readers and running
-jobs are not disturbed.
+abandoned runs included. What killed training sets left goes too. `clean` removes from the online store what it holds of
+versions that were retired a week ago: a flip has moved their family on, or their contract is gone, and no registered
+service reads them. Readers and running jobs are not disturbed.
 
 ### When it is red
 Nothing is lost: the lake is as it was, with more files than it needs. It can wait until morning.

@@ -1,4 +1,7 @@
-"""Upkeep of the lake: compact closed days, remove unreferenced files. `--table NAME` (default: all). Needs no Spark."""
+"""Upkeep of the lake: compact closed days, remove unreferenced files. `--table NAME` (default: all). Needs no Spark.
+
+For all tables it also removes what killed training sets have left.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,7 @@ def work(context: Context, given: argparse.Namespace, _days: list[date]) -> Outc
             outcome.details[table.name] = {"files_removed": removed}
     if not given.table:
         abandoned = remove_abandoned(context.lake, context.run.now - timedelta(hours=given.retention_hours))
+        context.say(f"training sets: {abandoned} working folders of killed ones removed")
         outcome.details["training_sets"] = {"working_folders_removed": abandoned}
     return outcome
 

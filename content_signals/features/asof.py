@@ -13,6 +13,7 @@ from typing import Literal
 Mode = Literal["event", "known"]
 
 EVENT, ROW, MOMENT, PLACE = "event_timestamp", "_row", "_moment", "_place"
+_AT = f"epoch_us(e.{EVENT})"  # the moment of an entity row, in microseconds
 _NO_END = 2**63 - 1
 _ABOVE = f"{2**64}::hugeint"  # what lifts an event time above every computed_at
 
@@ -47,16 +48,19 @@ def joined(entities: str, views: Sequence[Rows], mode: Mode) -> str:
             several rows with that the last computed. "known": the same among the rows that had been computed by then
             and not been superseded.
     """
-    numbered = [(f"v{number}", rows) for number, rows in enumerate(views)]
-    own, places = [ROW, MOMENT], [f"{alias}.{PLACE} as _{alias}" for alias, _ in numbered]
-    hashes = [f'hash("{key}") as "_hash_{key}"' for key in sorted({rows.key for rows in views})]
-    asked = f"select *, {', '.join([f'epoch_us({EVENT}) as {MOMENT}', *hashes])} from ({entities})"
-    found = f"select e.*, {', '.join(places)} from ({asked}) e {' '.join(_found(r, a, mode) for a, r in numbered)}"
-    own += [f"_{alias}" for alias, _ in numbered] + [f'"_hash_{key}"' for key in sorted({rows.key for rows in views})]
-    columns = [f"e.* exclude ({', '.join(own)})"]
-    columns += [f'{_alive(r, a, name)} as "{r.view}__{name}"' for a, r in numbered for name in r.features]
-    fetched = " ".join(_fetched(rows, alias) for alias, rows in numbered)
+    numbered = [(f"v{number}", f"{PLACE}_{number}", rows) for number, rows in enumerate(views)]
+    places = [f"{alias}.{PLACE} as {place}" for alias, place, _ in numbered]
+    lasts = " ".join(_found(rows, alias, mode) for alias, _, rows in numbered)
+    found = f"select {', '.join(['e.*', *places])} from ({entities}) e {lasts}"
+    columns = [f"e.* exclude ({', '.join([ROW, *(place for _, place, _ in numbered)])})"]
+    columns += [f'{_alive(r, alias, name)} as "{r.view}__{name}"' for alias, _, r in numbered for name in r.features]
+    fetched = " ".join(_fetched(rows, alias, place) for alias, place, rows in numbered)
     return f"with found as materialized ({found}) select {', '.join(columns)} from found e {fetched} order by e.{ROW}"
+
+
+def own_columns(views: int) -> set[str]:
+    """Names that entity rows cannot have when so many views are asked, in whatever case."""
+    return {ROW, MOMENT, *(f"{PLACE}_{number}" for number in range(views))}
 
 
 def _found(rows: Rows, alias: str, mode: Mode) -> str:
@@ -65,24 +69,23 @@ def _found(rows: Rows, alias: str, mode: Mode) -> str:
     Hashes of the keys are compared first: numbers sort faster than texts. The texts decide.
     """
     # In event mode a moment stands after every row that became valid at it, whenever that was computed.
-    moment = f"e.{MOMENT}" if mode == "known" else f"e.{MOMENT} * {_ABOVE} + {_NO_END}"
+    moment = _AT if mode == "known" else f"{_AT} * {_ABOVE} + {_NO_END}"
     return (
         f'asof left join (select *, hash("{rows.key}") as _hash from ({_timeline(rows, mode)})) {alias}'
-        f' on e."_hash_{rows.key}" = {alias}._hash and e."{rows.key}" = {alias}."{rows.key}"'
+        f' on hash(e."{rows.key}") = {alias}._hash and e."{rows.key}" = {alias}."{rows.key}"'
         f" and {moment} >= {alias}._since"
     )
 
 
-def _fetched(rows: Rows, alias: str) -> str:
-    features = ", ".join(f'"{name}"' for name in rows.features)
-    every = f"select {features}, epoch_us(event_ts) as _event, {PLACE} from ({rows.relation})"
-    return f"left join ({every}) {alias} on e._{alias} = {alias}.{PLACE}"
+def _fetched(rows: Rows, alias: str, place: str) -> str:
+    columns = [f'"{name}"' for name in rows.features] + ["epoch_us(event_ts) as _event", PLACE]
+    return f"left join (select {', '.join(columns)} from ({rows.relation})) {alias} on e.{place} = {alias}.{PLACE}"
 
 
 def _alive(rows: Rows, alias: str, feature: str) -> str:
     """The feature's value, null when it is older than it may be."""
     value = f'{alias}."{feature}"'
-    return value if rows.ttl is None else f"case when {alias}._event >= e.{MOMENT} - {rows.ttl} then {value} end"
+    return value if rows.ttl is None else f"case when {alias}._event >= {_AT} - {rows.ttl} then {value} end"
 
 
 def _timeline(rows: Rows, mode: Mode) -> str:

@@ -22,7 +22,7 @@ from pyarrow import fs
 
 from content_signals.errors import Refused, UnknownName, UsageError
 from content_signals.features import training_duckdb
-from content_signals.features.asof import EVENT, MOMENT, ROW, Mode
+from content_signals.features.asof import EVENT, Mode, own_columns
 from content_signals.features.question import Platform, Question, Used
 from content_signals.features.service_plan import ServicePlan, service_plan
 from content_signals.features.store import feature_store
@@ -195,9 +195,9 @@ def _checked(entities: pa.Table | Any, plan: ServicePlan) -> pa.Table:
     for name in plan.join_keys:
         if rows.schema.field(name).type not in (pa.string(), pa.large_string()):
             raise UsageError(f"{name} is {rows.schema.field(name).type}; keys are strings")
-    taken = {name for view in plan.views for name in (f"{view.name}__{f}" for f in view.features)} | {ROW, MOMENT}
-    clash = taken & set(rows.column_names)
+    taken = own_columns(len(plan.views)) | {f"{view.name}__{name}" for view in plan.views for name in view.features}
+    clash = [name for name in rows.column_names if name.lower() in {one.lower() for one in taken}]
     if clash:
-        raise UsageError(f"the entities have a column {clash.pop()}, which is a feature's name")
+        raise UsageError(f"the entities have a column {clash[0]}, which is a feature's name, or one that is used here")
     moments = pc.floor_temporal(rows.column(EVENT), unit="microsecond").cast(pa.timestamp("us", "UTC"))
     return rows.set_column(rows.column_names.index(EVENT), EVENT, moments)

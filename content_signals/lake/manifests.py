@@ -1,7 +1,7 @@
 """Manifests of training sets: which versions of which tables a model was trained on. They pin these versions.
 
 <lake>/_training/<id>/manifest.json, and the entity rows beside it. Upkeep keeps the files of every pinned version until
-the manifest is released.
+the manifest is released. While a set is made, an engine may have a working folder beside the manifests.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from pyarrow import fs
 
 from content_signals.errors import UnknownName
 from content_signals.lake.files import delete_folder, list_folder, read_json
@@ -41,12 +43,13 @@ def remove_abandoned(lake: Lake, before: datetime) -> int:
     """Remove working folders of sets that were killed in the making: how many.
 
     Args:
-        before: those in which nothing was written since.
+        before: those in which nothing was written since. A store that does not say of empty folders when they were made
+            keeps them.
     """
     removed = 0
     for folder in list_folder(f"{lake.root}/_training"):
         path = manifest_folder(lake, folder.base_name)
-        if folder.base_name.startswith(_WORK):
+        if folder.base_name.startswith(_WORK) and folder.type == fs.FileType.Directory:
             written = [info.mtime for info in (folder, *list_folder(path, recursive=True)) if info.mtime]
             if written and max(written) < before:
                 delete_folder(path)

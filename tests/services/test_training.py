@@ -51,10 +51,12 @@ def test_every_row_is_the_oracles(story, settings, seed, mode):
     chance = random.Random(seed)
     tell(story, chance)
     rows = asked(story, chance)
+    for name in ("_place", "_event", "_since", "_hash", "_hash_track_id", "_v0", "v0", "found", "e"):  # anybody's
+        rows = rows.append_column(name, rows.column("label"))
     found = training_set(rows, SERVICE, mode, settings=settings, keep=False).arrow()
     assert found.column(f"{TITLE}__duration_ms").to_pylist() == expected(story, rows, mode)
-    assert found.column("label").to_pylist() == rows.column("label").to_pylist()  # all of them, in order
-    assert found.num_rows == rows.num_rows
+    in_utc = rows.set_column(2, "event_timestamp", rows.column("event_timestamp").cast(MOMENT))
+    assert found.select(rows.column_names).equals(in_utc)  # all of them, in order
 
 
 @pytest.mark.parametrize("mode", ["event", "known"])
@@ -242,8 +244,11 @@ def test_entities_that_cannot_be_asked_about(story, settings):
         "lack event_timestamp; they have track_id": {"track_id": ["a"]},
         "track_id is int64; keys are strings": {"track_id": [1], "event_timestamp": when},
         "not a timestamp with a time zone": {"track_id": ["a"], "event_timestamp": pa.array([0], pa.timestamp("us"))},
-        "which is a feature's name": {"track_id": ["a"], "event_timestamp": when, f"{TITLE}__is_live": [True]},
-    }
+        f"a column {TITLE}__Is_Live, which": {"track_id": ["a"], "event_timestamp": when, f"{TITLE}__Is_Live": [True]},
+        "a column _PLACE_0, which is a feature's name, or one that is used here": {
+            "track_id": ["a"], "event_timestamp": when, "_PLACE_0": [True]
+        },
+    }  # fmt: skip
     for told, columns in wrong.items():
         with pytest.raises(UsageError, match=told):
             training_set(pa.table(columns), SERVICE, settings=settings)

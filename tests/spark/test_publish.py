@@ -150,6 +150,32 @@ def test_a_restated_day_with_equal_values_writes_nothing(platform, days, send):
     assert client.info("commandstats")["cmdstat_hset"]["calls"] - before <= 12 < KEYS
 
 
+@pytest.fixture
+def no_broadcast(spark):
+    """As where one side is large: both are shuffled."""
+    spark.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1")
+    yield
+    spark.conf.unset("spark.sql.autoBroadcastJoinThreshold")
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+def test_keys_set_aside_in_a_restated_day_stay_as_they_were_served(
+    platform, days, send, table, no_broadcast, monkeypatch, hashed
+):
+    monkeypatch.setattr(step, "HASHED", 1_000_000 if hashed else 0)
+    days.build(DAYS[0], ALL)
+    send()
+    before = served(platform)
+    aside = pa.Table.from_pylist([days.rows[DAYS[0]][key] for key in ALL[:3]], good_rows(TITLE, DAYS[0], 1).schema)
+    promoted(platform.lake.quarantine(table), DAYS[0], aside, run_id="run-aside", fence=1)
+    days.build(DAYS[0], ALL[3:], changed=[])  # nothing else has changed
+    assert send() == {"read": 37, "written": 0, "stale": 0, "tombstoned": 0, "unchanged": 37, "read_back": 37}
+    assert served(platform) == before
+    days.build(DAYS[0], ALL[5:], changed=ALL[5:6])
+    assert send() == {"read": 37, "written": 1, "stale": 0, "tombstoned": 2, "unchanged": 34, "read_back": 35}
+    assert served(platform) == said_by(platform, days.rows[DAYS[0]]) | {key: before[key] for key in ALL[:3]}
+
+
 def test_published_again_nothing_is_read(platform, days, send):
     days.build(DAYS[0], ALL)
     send()
