@@ -32,6 +32,7 @@ from benchmarks.retrieval import sample
 from benchmarks.sides import machine
 from content_signals.catalog import catalog
 from content_signals.lake.layout import Lake, LakeTable, start_run
+from content_signals.local.services import running
 from content_signals.models.minilm import MODEL_ID, embed
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.search_index import build_search_index
@@ -122,13 +123,14 @@ def main() -> None:
     rows, real = rows_of(given.transcripts, given.cache, given.episodes, given.chunks)
     with tempfile.TemporaryDirectory(prefix="cs-bench-") as name:
         settings = Settings(
-            landing=f"{name}/landing", lake=f"{name}/lake", online_store=f"unix://{name}/none.sock",
+            landing=f"{name}/landing", lake=f"{name}/lake", online_store=f"unix://{name}/v.sock",
             registry=f"sqlite:///{name}/registry.db", var=f"{name}/var",
         )  # fmt: skip
         context = Context(settings, Lake(settings.lake), catalog(), start_run(), lambda line: print(line, flush=True))
         promote_rows(context.lake.of(context.catalog.table(CHUNKS)), rows)
         started = time.monotonic()
-        built = build_search_index(context, [DAY])
+        with running(settings, airflow=False, features=False):
+            built = build_search_index(context, [DAY])
         build_seconds = time.monotonic() - started
         passages = [
             passage_of(episode.transcript, f"speed {episode.episode_id}").query

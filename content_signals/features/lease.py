@@ -1,5 +1,7 @@
 """Who may write a view: one publication at a time, and none whose time has run out, whatever it still has on its way.
 
+Other things that one run may do at a time have a lease too, by a name: changes of the registry, versions of the index.
+
 The store keeps the record in a hash a view: who holds the lease, until when by the store's clock, and the connections
 that write for it. Whoever takes a lease over that has run out first ends these connections: what a publication that was
 stopped and wakes up again has sent or will send is then refused, because a new connection has to show its ticket.
@@ -72,7 +74,7 @@ class Lease:
 
     @contextmanager
     def held(self, say: Callable[[str], None], patience: float = _PATIENCE) -> Iterator[Ticket]:
-        """Hold the lease for the time of the block, and renew it; wait for another publication to end first.
+        """Hold the lease for the time of the block, and renew it; wait for another run to end first.
 
         Raises:
             Temporary: the other one has not ended in time.
@@ -81,12 +83,12 @@ class Lease:
         while not self._take():
             if time.monotonic() >= deadline:
                 raise Temporary(
-                    f"{self._view}: another publication has been writing for {patience:.0f} s",
-                    state="models read what that one has written so far, and what was served before",
+                    f"{self._view}: another run has held it for {patience:.0f} s",
+                    state="nothing was done; what that one has written so far is read, and what was served before",
                     next_step="the same again, once it has ended",
                 )
             if not told:
-                say(f"{self._view}: waiting for another publication to end, or its lease to run out")
+                say(f"{self._view}: waiting for another run to end, or its lease to run out")
                 told = True
             time.sleep(0.2)
         self._end_connections()

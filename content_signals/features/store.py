@@ -122,8 +122,11 @@ def online_client(settings: Settings) -> redis.Redis:
 
 
 @contextmanager
-def store_answers() -> Iterator[None]:
-    """An online store that stops answering, or refuses, is a temporary failure.
+def store_answers(
+    state: str = "some rows may be written; models read either these or what was served before",
+    next_step: str = "publish the day again: it sends what is missing",
+) -> Iterator[None]:
+    """An online store that stops answering, or refuses, is a temporary failure. The defaults are a publication's.
 
     Raises:
         Temporary: naming what the client said.
@@ -134,9 +137,7 @@ def store_answers() -> Iterator[None]:
         yield
     except redis.RedisError as error:
         raise Temporary(
-            f"the online store fails: {type(error).__name__}: {error}",
-            state="some rows may be written; models read either these or what was served before",
-            next_step="publish the day again: it sends what is missing",
+            f"the online store fails: {type(error).__name__}: {error}", state=state, next_step=next_step
         ) from error
 
 

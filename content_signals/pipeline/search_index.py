@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from content_signals.errors import NotLanded, UnknownName, UsageError
+from content_signals.features.lease import Lease
 from content_signals.features.live import live_tables
 from content_signals.features.registry import registry_answers
-from content_signals.features.store import feature_store
+from content_signals.features.store import PROJECT_NAME, feature_store, online_client, store_answers
 from content_signals.lake.files import delete_folder, list_folder
 from content_signals.lake.snapshot import Snapshot
 from content_signals.pipeline.context import Context, Outcome
@@ -23,6 +24,7 @@ from content_signals.retrieval.version import CHUNKS, Version, folder_of, read_v
 from content_signals.signals.entities import CHUNK, EPISODE
 
 WHO = "build_search_index"
+_SO_FAR = {"state": "searches go on in the version that was live", "next_step": "build_search_index for the day again"}
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,14 @@ def build_search_index(context: Context, days: list[date], *, skip_missing: bool
     Raises:
         NotLanded: the day of chunks is not promoted.
         BrokenData: chunks of several models, or an index that misses too much; what was live stays live.
-        Temporary: the document store or the registry does not answer.
+        Temporary: the document store, the registry or the online store does not answer, or another run makes versions.
     """
     day = max(days)
     outcome = Outcome(skipped={one: f"the version of {day} is newer" for one in days if one != day})
     if skip_missing and day not in Snapshot(context.lake.of(context.catalog.table(CHUNKS))).days:
         outcome.skipped[day] = f"{CHUNKS} is not promoted yet"
     else:
-        with registry_answers(), closing(Documents(context.settings)) as documents:
+        with _alone(context) as documents:
             current = _live(context, documents)
             if current and current.day > day:
                 outcome.skipped[day] = f"{current.name}, of {current.day}, is live and newer"
@@ -66,6 +68,19 @@ def build_search_index(context: Context, days: list[date], *, skip_missing: bool
     for one, why in outcome.skipped.items():
         context.say(f"index of chunks {one}: left out; {why}")
     return outcome
+
+
+@contextmanager
+def _alone(context: Context) -> Iterator[Documents]:
+    """The document store, for one run that makes versions at a time: two would write the same one.
+
+    Raises:
+        Temporary: the other one has not ended in time, or the registry or the online store, which knows it, is away.
+    """
+    with registry_answers(), store_answers(**_SO_FAR), online_client(context.settings) as client:
+        held = Lease(client, PROJECT_NAME, "search_index").held(context.say)
+        with held, closing(Documents(context.settings)) as documents:
+            yield documents
 
 
 def _live(context: Context, documents: Documents) -> Version | None:
@@ -139,7 +154,7 @@ def purge_index(context: Context, before: datetime, outcome: Outcome) -> None:
     if not list_folder(_folders(context)):
         return
     down = gone_of(context.lake, before)
-    with registry_answers(), closing(Documents(context.settings)) as documents:
+    with _alone(context) as documents:
         holding = {name for name in documents.views() if _holds(read_version(context.lake, name), down)}
         current = _live(context, documents)
         if current and current.name in holding:

@@ -59,14 +59,14 @@ def test_a_second_publication_waits_for_the_first(store):
         order.append("first ends")
     other.join()
     assert order == [
-        "track_v1: waiting for another publication to end, or its lease to run out",
+        "track_v1: waiting for another run to end, or its lease to run out",
         "first ends",
         "second",
     ]
 
 
 def test_patience_ends(store):
-    told = "another publication has been writing for 0 s"
+    told = "another run has held it for 0 s"
     with lease(store).held(print), pytest.raises(Temporary, match=told), lease(store).held(print, patience=0.3):
         pass
 

@@ -223,7 +223,7 @@ def test_it_waits_for_a_publication_and_sees_a_flip_meanwhile(platform, store):
     with Lease(store, PROJECT, f"{FAMILY}_v2").held(print):
         cleaning = threading.Thread(target=clean_retired, args=(days(platform, 7), 7))
         cleaning.start()
-        waited_for(lambda: f"{FAMILY}_v2: waiting for another publication to end" in "".join(platform.said))
+        waited_for(lambda: f"{FAMILY}_v2: waiting for another run to end" in "".join(platform.said))
         flip_family(days(platform, 7), FAMILY, 2, REASON, "ranking")
     cleaning.join()
     assert everything(store) == before

@@ -7,13 +7,12 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
+from pydantic import SecretStr
 
-from content_signals.catalog import catalog
-from content_signals.lake.layout import Lake, start_run
 from content_signals.local.service import free_port
-from content_signals.pipeline.context import Context
 from content_signals.pipeline.search_index import build_search_index
 from content_signals.retrieval.documents import Documents
 from content_signals.retrieval.search import Searcher
@@ -28,7 +27,7 @@ from tests.services.search_index.topic_chunks import (
     embed,
     signals_of,
 )
-from tests.settings import settings_in
+from tests.stores import store_and_lake
 
 
 @pytest.fixture(params=["embedded", "server"], scope="module")
@@ -64,17 +63,16 @@ def wait_for(port, server):
 
 
 @pytest.fixture(scope="module")
-def context(milvus, tmp_path_factory):
-    settings = settings_in(tmp_path_factory.mktemp("platform"), vectors=milvus)
-    said = []
-    made = Context(settings, Lake(settings.lake), catalog(), start_run(), said.append)
-    known = made.catalog
-    promoted(made.lake.of(known.table("episode_chunks_v1")), DAY, chunks_of(EPISODES))
-    promoted(made.lake.of(known.table("episode_text_v1")), DAY, signals_of(TEXT))
-    outcome = build_search_index(made, [DAY])
-    assert outcome.details["recall"] >= 0.98
-    assert outcome.rows_out == 7 * CHUNKS_EACH
-    return made
+def context(milvus):
+    with store_and_lake("index") as found:
+        settings = found.settings.model_copy(update={"vectors": SecretStr(milvus)})
+        made = replace(found, settings=settings, say=[].append)
+        promoted(made.lake.of(made.catalog.table("episode_chunks_v1")), DAY, chunks_of(EPISODES))
+        promoted(made.lake.of(made.catalog.table("episode_text_v1")), DAY, signals_of(TEXT))
+        outcome = build_search_index(made, [DAY])
+        assert outcome.details["recall"] >= 0.98
+        assert outcome.rows_out == 7 * CHUNKS_EACH
+        yield made
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
@@ -12,13 +13,15 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pydantic import SecretStr
 
 from content_signals.errors import BrokenData, NotLanded, Temporary, UnknownName, UsageError
-from content_signals.lake.layout import start_run
+from content_signals.features.lease import Lease
+from content_signals.features.store import PROJECT_NAME, online_client
 from content_signals.lake.takedowns import Takedown, add_takedown
 from content_signals.local.service import free_port
 from content_signals.pipeline import search_index
-from content_signals.pipeline.context import Context, Outcome
+from content_signals.pipeline.context import Outcome
 from content_signals.pipeline.search_index import (
     build_search_index,
     flip_index,
@@ -29,7 +32,6 @@ from content_signals.pipeline.search_index import (
 from content_signals.retrieval.documents import Documents
 from tests.lake import promoted
 from tests.services.search_index.topic_chunks import CHUNKS_EACH, DAY, EPISODES, NEXT_DAY, chunks_of, embed, episodes_of
-from tests.settings import settings_in
 
 
 def test_a_takedown_takes_from_every_version_and_a_purge_leaves_none_that_holds_it(context, milvus):
@@ -161,8 +163,25 @@ def test_an_index_that_misses_too_much_is_never_live(context, monkeypatch):
     assert next(row.version for row in versions(context) if row.state == "live") == live
 
 
-def test_a_store_that_is_away_is_a_temporary_failure(context, tmp_path):
-    settings = settings_in(tmp_path, vectors=f"http://127.0.0.1:{free_port()}")
-    away = Context(settings, context.lake, context.catalog, start_run(), lambda _: None)
-    with pytest.raises(Temporary, match="does not answer"):
+def test_two_builds_of_a_version_do_not_meet(context):
+    """Each would drop what the other has begun to write."""
+    said: list[str] = []
+    with (
+        online_client(context.settings) as client,
+        ThreadPoolExecutor(1) as pool,
+        Lease(client, PROJECT_NAME, "search_index").held(said.append),  # as another build has it
+    ):
+        second = pool.submit(build_search_index, replace(context, say=said.append), [DAY])
+        deadline = time.monotonic() + 30
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert said == ["search_index: waiting for another run to end, or its lease to run out"]
+        assert not second.done()
+    assert second.result(60).details["version"] in [row.version for row in versions(context)]
+
+
+def test_a_store_that_is_away_is_a_temporary_failure(context):
+    vectors = SecretStr(f"http://127.0.0.1:{free_port()}")
+    away = replace(context, settings=context.settings.model_copy(update={"vectors": vectors}))
+    with pytest.raises(Temporary, match="index of chunks at 127.0.0.1 does not answer"):
         build_search_index(away, [DAY])
