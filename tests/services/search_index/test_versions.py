@@ -183,5 +183,5 @@ def test_two_builds_of_a_version_do_not_meet(context):
 def test_a_store_that_is_away_is_a_temporary_failure(context):
     vectors = SecretStr(f"http://127.0.0.1:{free_port()}")
     away = replace(context, settings=context.settings.model_copy(update={"vectors": vectors}))
-    with pytest.raises(Temporary, match="index of chunks at 127.0.0.1 does not answer"):
+    with pytest.raises(Temporary, match=r"index of chunks at 127\.0\.0\.1 does not answer"):
         build_search_index(away, [DAY])
