@@ -5,7 +5,7 @@ A version that is new, which nobody has flipped to yet, is not one of them; nor 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ def retired_since(services: Sequence[FeatureService], family: str, view: str) ->
 def unneeded_since(
     view: FeatureView,
     services: Sequence[FeatureService],
-    defined: Collection[str],
+    defined: Mapping[str, str],
     marker: Marker,
     now: datetime,
 ) -> datetime | None:
@@ -39,11 +39,13 @@ def unneeded_since(
     time of grace begins when that service has gone.
 
     Args:
-        defined: names of the views that contracts define. Of one whose contract is gone the store notes when that was
-            first seen.
+        defined: view -> family, of the views that contracts define. Of one whose contract is gone the store notes when
+            that was first seen. The service of a family of which no contract is left needs nothing.
     """
-    left = left_live(services, view.tags["family"]).get(view.name)
-    if readers(services, view.name) or (left is None and view.name in defined):
+    family = view.tags["family"]
+    left = left_live(services, family).get(view.name)
+    reading = set(readers(services, view.name)) - (set() if family in defined.values() else {family})
+    if reading or (left is None and view.name in defined):
         marker.used(now)
         return None
     return max(left, marker.last_used() or left) if left else marker.unused_since(now)

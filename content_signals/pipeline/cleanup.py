@@ -88,7 +88,7 @@ class Cleanup:
     def _since(self, view: FeatureView, marker: Marker) -> datetime | None:
         """Since when nobody needs a view whose time of grace is over; None: it is needed, or not over."""
         services, now = self.store.list_feature_services(), self.context.run.now
-        defined = {table.table for table in self.context.catalog.tables if table.serve}
+        defined = {table.table: table.family for table in self.context.catalog.tables if table.serve}
         since = unneeded_since(view, services, defined, marker, now)
         return since if since is not None and since + self.grace <= now else None
 

@@ -260,6 +260,19 @@ def test_of_a_view_without_a_contract_the_grace_begins_when_that_is_seen(platfor
     assert everything(store) == without(before, platform, 4)
 
 
+def test_of_a_family_without_any_contract_every_version_goes_but_those_that_a_model_reads(platform, store, monkeypatch):
+    """Nobody publishes it, and a takedown does not find it: its own service is no reason to go on serving it."""
+    monkeypatch.setattr("content_signals.pipeline.cleanup.register", lambda *_: None)  # the model's pin is of version 1
+    none = replace(platform, catalog=with_versions(monkeypatch))
+    before = without(everything(store), platform, 2)
+    clean_retired(days(none, 10), 7)
+    clean_retired(days(none, 16.99), 7)
+    assert everything(store) == before
+    clean_retired(days(none, 17), 7)
+    assert everything(store) == without(without(before, platform, 3), platform, 4)
+    assert f"{FAMILY}_v3: retired since 2026-03-11; the fields of 30 keys are removed" in platform.said
+
+
 def test_every_version_that_a_flip_ended_has_its_own_time(platform, store):
     flip_family(days(platform, 5), FAMILY, 4, REASON, "ranking")
     before = everything(store)

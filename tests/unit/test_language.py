@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -126,14 +125,13 @@ def test_what_is_said_of_a_text_does_not_depend_on_its_neighbours():
 
 
 def test_one_core_is_used():
-    def threads() -> int:
-        found = re.search(r"Threads:\s+(\d+)", Path("/proc/self/status").read_text("ascii"))
-        return int(found[1]) if found else 0
+    def threads() -> set[str]:
+        return {path.name for path in Path("/proc/self/task").iterdir()}
 
     detect(["Where is everybody?"])
     before = threads()
     detect(["Where is everybody?", DECLARATION["de"], "Она ушла"] * 50)
-    assert threads() == before
+    assert threads() <= before  # those of other tests may end meanwhile
 
 
 @pytest.mark.parametrize("length", [0, 5, LONGEST, LONGEST + 1, 500, 100_000])
