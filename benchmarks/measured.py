@@ -1,4 +1,4 @@
-"""What benchmarks of content found, as the package keeps it beside what was measured: pages of signals show it."""
+"""What content benchmarks measured, as JSON beside what they measured; the pages of signals show it."""
 
 from __future__ import annotations
 

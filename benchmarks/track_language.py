@@ -1,6 +1,6 @@
 """How well languages are told: on labelled samples in 75 languages, and on a real catalogue.
 
-    .venv/jobs/bin/python -m benchmarks.track_language --data ../shared/data --write
+    .venv/jobs/bin/python -m benchmarks.track_language --data FOLDER --write
 
 The samples are halved by the hash of their texts. Powers and cuts are chosen on one half, all else is reported on the
 other. One core: seconds are CPU seconds of this process; loading models is not counted.

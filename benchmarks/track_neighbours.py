@@ -1,6 +1,6 @@
 """How good neighbours of tracks are at foreseeing next week's additions to playlists, and what they cost.
 
-    .venv/jobs/bin/python -m benchmarks.track_neighbours --landing ../shared/data --write
+    .venv/jobs/bin/python -m benchmarks.track_neighbours --landing DIR --write
 
 Real playlists. Rules of weights were chosen on days up to 2020-05-07 (`--tune` shows them), whose weeks end before the
 first of the days that are judged. Vectors and neighbours of the judged days are those that the family's `compute` makes
@@ -52,7 +52,7 @@ from content_signals.signals.track_neighbours.contract import (
     WINDOW_DAYS,
 )
 
-COMMAND = "python -m benchmarks.track_neighbours --landing ../shared/data --write"
+COMMAND = "python -m benchmarks.track_neighbours --landing DIR --write"
 MEASURED = PACKAGE / "signals" / "track_neighbours" / "measured.json"
 TUNED = tuple(date(2020, 4, 5) + timedelta(4 * n) for n in range(9))
 JUDGED = (*(date(2020, 5, 20) + timedelta(7 * n) for n in range(5)), date(2020, 6, 23))

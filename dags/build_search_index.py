@@ -8,8 +8,9 @@ the registry. The version that was live before is kept for a roll-back.
 ### When it is red
 Searches go on answering from the version before. What is half made is made anew by the next run.
 
-* **exit code 75**: the document store or the registry does not answer; Milvus Lite is open in one process at a time, so
-  a search may hold it. Retried already; clear the task.
+* **exit code 75**: the document store, the registry or the online store does not answer, or another run has been making
+  a version for a quarter of an hour; Milvus Lite is open in one process at a time, so a search may hold it. Retried
+  already; clear the task.
 * **exit code 65**: chunks of several models, or an index that misses too many of the nearest chunks. See the log.
 * **exit code 1**: a crash; retried already. Read the log, mend the cause, clear the task.
 

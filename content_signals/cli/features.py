@@ -49,7 +49,7 @@ def get(
 
 
 def _keys(given: Sequence[str]) -> list[str] | dict[str, list[str]]:
-    """The keys of one entity, or, where they are given more than once, of each column."""
+    """Keys of one entity, or, given more than once, keys by column."""
     if len(given) == 1:
         wanted = list(dict.fromkeys(key for key in given[0].split(",") if key))
         if not wanted:
@@ -61,6 +61,8 @@ def _keys(given: Sequence[str]) -> list[str] | dict[str, list[str]]:
         if not equals or not keys or column in columns:
             raise UsageError(f"--keys {some}: a column and its keys, each column once", next_step="COLUMN=KEY[,KEY…]")
         columns[column] = keys.split(",")
+        if "" in columns[column]:
+            raise UsageError(f"--keys {some}: a key is empty", next_step="COLUMN=KEY[,KEY…]")
     return columns
 
 

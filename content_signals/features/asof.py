@@ -39,7 +39,7 @@ class Rows:
 def joined(entities: str, views: Sequence[Rows], mode: Mode) -> str:
     """SQL of the entity rows with the features of every view.
 
-    Rows are wide, and to bring each to its key costs more than all else. So the join in time has none but keys, times
+    Rows are wide, and to bring each to its key costs more than all else. So the join in time carries only keys, times
     and places; the features of the rows it finds are fetched after it.
 
     Args:

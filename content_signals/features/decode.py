@@ -99,7 +99,7 @@ _PLAIN = vars(np.zeros(0).view(np.ma.MaskedArray))
 
 
 def _masked(values: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> np.ma.MaskedArray[Any, Any]:
-    """What MaskedArray(values, mask) gives, for a sixth of its CPU: of one key it would be much of a call's."""
+    """What MaskedArray(values, mask) gives, for a sixth of its CPU: for one key that would be much of the call."""
     made: Any = values.view(_Bare)
     made.__class__ = np.ma.MaskedArray
     vars(made).update(_PLAIN, _optinfo={}, _basedict={}, _mask=mask)

@@ -29,7 +29,7 @@ _OTHERS = b"others have written"
 
 
 class LeaseLost(redis.RedisError):
-    """Another publication holds the lease."""
+    """Another run holds the lease, or nobody."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,15 @@ class Ticket:
     key: bytes
     holder: bytes
     empty: bool = False
+
+    def check(self, client: Any) -> None:
+        """For what is written elsewhere, where no connection is ended with the lease: before each step that counts.
+
+        Raises:
+            LeaseLost: the ticket is not valid any more.
+        """
+        if client.hget(self.key, _HOLDER) != self.holder:
+            raise LeaseLost("another run has taken over, or the store has forgotten this one")
 
     def show(self, client: Any, connection: Any) -> bool:
         """Enter a connection, before anything is written by it. Whether rows have to be looked at before.
@@ -65,7 +74,7 @@ class Ticket:
 
 
 class Lease:
-    """The lease of one view."""
+    """A lease: of a view, or of what else its name says."""
 
     def __init__(self, client: Any, project: str, view: str) -> None:
         self._client, self._view = client, view
@@ -73,7 +82,14 @@ class Lease:
         self.ticket = Ticket(self._key, uuid.uuid4().hex.encode())
 
     @contextmanager
-    def held(self, say: Callable[[str], None], patience: float = _PATIENCE) -> Iterator[Ticket]:
+    def held(
+        self,
+        say: Callable[[str], None],
+        patience: float = _PATIENCE,
+        *,
+        state: str = "what that one has written so far is read, and what was served before",
+        next_step: str = "the same again, once it has ended",
+    ) -> Iterator[Ticket]:
         """Hold the lease for the time of the block, and renew it; wait for another run to end first.
 
         Raises:
@@ -84,8 +100,8 @@ class Lease:
             if time.monotonic() >= deadline:
                 raise Temporary(
                     f"{self._view}: another run has held it for {patience:.0f} s",
-                    state="nothing was done; what that one has written so far is read, and what was served before",
-                    next_step="the same again, once it has ended",
+                    state=state,
+                    next_step=next_step,
                 )
             if not told:
                 say(f"{self._view}: waiting for another run to end, or its lease to run out")

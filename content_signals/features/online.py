@@ -266,7 +266,7 @@ class _Rows:
 
 def _raise_first(answers: Sequence[Any]) -> None:
     if not any(issubclass(kind, Exception) for kind in set(map(type, answers))):
-        return  # of a million answers nearly always; to ask each what it is would cost more
+        return  # nearly always; asking each of a million answers costs more
     for answer in answers:
         if isinstance(answer, Exception):
             raise answer

@@ -121,8 +121,8 @@ def send(view: View, changes: Difference, ticket: Ticket) -> Sent:
     Raises:
         Temporary: the store does not answer, or refuses. Some rows may be written; sending them again is harmless.
     """
-    # Tallies are summed up in a stage of their own. An observed stage must not be the last but one and yield nothing:
-    # adaptive execution would leave it out of the plan, and its counts with it. The tally of a text keeps it in.
+    # If the stage before the last is observed and yields no rows, adaptive execution drops it, and its counts. The
+    # greatest of a text makes the last one a sort aggregate, which keeps it.
     tallies = changes.rows.mapInArrow(partial(_write, view, ticket), _TALLY)
     total = tallies.groupBy("mode", "outcome").agg(F.sum("rows"), F.max("said")).collect()
     failed = [said for _, outcome, _, said in total if outcome == "failed"]

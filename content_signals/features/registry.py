@@ -25,8 +25,12 @@ _NOT_COMPARED = ("meta", "project")  # when an object was registered, and where
 
 
 @contextmanager
-def registry_answers() -> Iterator[None]:
+def registry_answers(
+    state: str = "the online store serves what it served", next_step: str = "publish the day again"
+) -> Iterator[None]:
     """A registry that is locked by another writer, or does not answer, is a temporary failure.
+
+    The defaults are a publication's.
 
     Raises:
         Temporary: naming what the registry's database said.
@@ -38,8 +42,8 @@ def registry_answers() -> Iterator[None]:
     except OperationalError as error:
         raise Temporary(
             f"the registry does not answer: {error.orig}",  # not the statement, which holds whole definitions
-            state="the online store serves what it served",
-            next_step="publish the day again",
+            state=state,
+            next_step=next_step,
         ) from error
 
 

@@ -1,5 +1,7 @@
 """Versions that nobody needs online any more: no registered service reads them, and they were live, or are not defined.
 
+Of a family that no contract serves its own service does not count.
+
 A version that is new, which nobody has flipped to yet, is not one of them; nor is one that a model's service pins.
 """
 
@@ -40,7 +42,7 @@ def unneeded_since(
 
     Args:
         defined: view -> family, of the views that contracts define. Of one whose contract is gone the store notes when
-            that was first seen. The service of a family of which no contract is left needs nothing.
+            that was first seen. The service of a family that no contract serves needs nothing.
     """
     family = view.tags["family"]
     left = left_live(services, family).get(view.name)

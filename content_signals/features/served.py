@@ -65,7 +65,7 @@ class Marker:
         """From now on rows of this may be in the store."""
         pipe = self._client.pipeline()
         pipe.hset(self._key, _BEGUN + run.encode(), json.dumps(asdict(promoted)))
-        pipe.hdel(self._key, _CLEARED)
+        pipe.hdel(self._key, _CLEARED, _UNUSED)  # whoever publishes has the contract
         pipe.execute()
 
     def end(self, run: str, promoted: Promoted, written_as: str, settled: Served) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from content_signals.errors import UsageError
 from content_signals.features.answer import Status, Value
 from content_signals.features.client import FeatureClient, Keys
 from content_signals.features.offline import offline as read_offline
@@ -17,7 +19,7 @@ _TOLD = (Status.STALE, Status.TAKEN_DOWN)
 
 
 def feature_rows(context: Context, service: str, keys: Keys, as_of: datetime, *, offline: bool) -> list[dict[str, Any]]:
-    """One row a feature; for each key its value, status and `valid_from`. Keys of several columns are joined by " / ".
+    """One row a feature; for each key its value, status and `valid_from`. Keys of several columns: "a / b".
 
     Offline the last two are null: Feast says of a value that it has none neither whether there was one nor when.
     """
@@ -33,11 +35,22 @@ def _online(context: Context, service: str, keys: Keys, as_of: datetime) -> list
     online_client(context.settings).close()
     with FeatureClient(service, context.settings) as client:
         found = client.get(keys, as_of)
-    cells = dict(zip(_labels(found.keys), found.cells(), strict=True))
+    cells = dict(zip(_labels(keys), found.cells(), strict=True))
     return [{"feature": name, **{key: _cell(cells[key][name]) for key in cells}} for name in found.names]
 
 
-def _labels(keys: Mapping[str, Sequence[str]]) -> list[str]:
+def _labels(keys: Keys) -> list[str]:
+    """What the rows are called: the same online and offline, by the columns in the order in which they were given.
+
+    Raises:
+        UsageError: two rows would be called the same.
+    """
+    if not isinstance(keys, Mapping):
+        return list(keys)
+    rows = list(dict.fromkeys(zip(*keys.values(), strict=True)))
+    twice = [name for name, count in Counter(map(" / ".join, rows)).items() if count > 1]
+    if twice:
+        raise UsageError(f"two rows would both be called {twice[0]}", next_step="ask for them one at a time")
     return [" / ".join(row) for row in zip(*keys.values(), strict=True)]
 
 

@@ -43,8 +43,7 @@ def remove_abandoned(lake: Lake, before: datetime) -> int:
     """Remove working folders of sets that were killed in the making: how many.
 
     Args:
-        before: those in which nothing was written since. A store that does not say of empty folders when they were made
-            keeps them.
+        before: folders last written to before this moment. Empty folders without a date are kept.
     """
     removed = 0
     for folder in list_folder(f"{lake.root}/_training"):

@@ -88,15 +88,21 @@ class Cleanup:
     def _since(self, view: FeatureView, marker: Marker) -> datetime | None:
         """Since when nobody needs a view whose time of grace is over; None: it is needed, or not over."""
         services, now = self.store.list_feature_services(), self.context.run.now
-        defined = {table.table: table.family for table in self.context.catalog.tables if table.serve}
-        since = unneeded_since(view, services, defined, marker, now)
+        since = unneeded_since(view, services, self._defined, marker, now)
         return since if since is not None and since + self.grace <= now else None
+
+    @property
+    def _defined(self) -> dict[str, str]:
+        return {table.table: table.family for table in self.context.catalog.tables if table.serve}
 
     def _say_who_keeps(self, view: FeatureView) -> None:
         services, family = self.store.list_feature_services(), view.tags["family"]
         reading = readers(services, view.name)
         if view.name in left_live(services, family) and reading:
             self.context.say(f"{view.name}: not live any more, and kept: {', '.join(reading)} reads it")
+        elif view.name not in self._defined:
+            days = self.grace.days
+            self.context.say(f"{view.name}: no contract serves it; removed once that was so for {days} days and unread")
 
     def _remove(self, view: FeatureView, ticket: Ticket) -> int:
         features = tuple(feature.name for feature in view.features)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from content_signals.errors import NotLanded, UnknownName, UsageError
 from content_signals.features.lease import Lease
@@ -23,8 +24,9 @@ from content_signals.retrieval.search import Searcher
 from content_signals.retrieval.version import CHUNKS, Version, folder_of, read_version
 from content_signals.signals.entities import CHUNK, EPISODE
 
+Check = Callable[[], None]
 WHO = "build_search_index"
-_SO_FAR = {"state": "searches go on in the version that was live", "next_step": "build_search_index for the day again"}
+_AS_IT_WAS = "searches go on in the version that was live"
 
 
 @dataclass(frozen=True)
@@ -59,28 +61,35 @@ def build_search_index(context: Context, days: list[date], *, skip_missing: bool
     if skip_missing and day not in Snapshot(context.lake.of(context.catalog.table(CHUNKS))).days:
         outcome.skipped[day] = f"{CHUNKS} is not promoted yet"
     else:
-        with _alone(context) as documents:
+        with _alone(context, "build_search_index for the day again") as (documents, check):
             current = _live(context, documents)
             if current and current.day > day:
                 outcome.skipped[day] = f"{current.name}, of {current.day}, is live and newer"
             else:
-                _build(context, documents, day, outcome)
+                _build(context, documents, day, outcome, check)
     for one, why in outcome.skipped.items():
         context.say(f"index of chunks {one}: left out; {why}")
     return outcome
 
 
 @contextmanager
-def _alone(context: Context) -> Iterator[Documents]:
+def _alone(context: Context, next_step: str) -> Iterator[tuple[Documents, Check]]:
     """The document store, for one run that makes versions at a time: two would write the same one.
+
+    With it a check that this is still the one, for before whatever another run would be hurt by. What it writes into
+    a version is what the other would write there.
+
+    Args:
+        next_step: of whoever could not go on.
 
     Raises:
         Temporary: the other one has not ended in time, or the registry or the online store, which knows it, is away.
     """
-    with registry_answers(), store_answers(**_SO_FAR), online_client(context.settings) as client:
-        held = Lease(client, PROJECT_NAME, "search_index").held(context.say)
-        with held, closing(Documents(context.settings)) as documents:
-            yield documents
+    answers = registry_answers(_AS_IT_WAS, next_step), store_answers(_AS_IT_WAS, next_step)
+    with answers[0], answers[1], online_client(context.settings) as client:
+        held = Lease(client, PROJECT_NAME, "search_index").held(context.say, state=_AS_IT_WAS, next_step=next_step)
+        with held as ticket, closing(Documents(context.settings)) as documents:
+            yield documents, partial(ticket.check, client)
 
 
 def _live(context: Context, documents: Documents) -> Version | None:
@@ -88,7 +97,7 @@ def _live(context: Context, documents: Documents) -> Version | None:
     return read_version(context.lake, name) if name else None
 
 
-def _build(context: Context, documents: Documents, day: date, outcome: Outcome) -> None:
+def _build(context: Context, documents: Documents, day: date, outcome: Outcome, check: Check) -> None:
     """Make the version of a day, flip to it, remove what nobody needs any more."""
     services = feature_store(context.settings).list_feature_services()
     tables = list(live_tables(services, context.catalog).values())
@@ -97,6 +106,7 @@ def _build(context: Context, documents: Documents, day: date, outcome: Outcome) 
     outcome.rows_in = outcome.rows_out = made.chunks
     outcome.paths.append(folder_of(context.lake, made.name))
     outcome.details |= {"version": made.name, "recall": made.recall}
+    check()
     documents.refresh()
     live, _ = documents.live()
     back = documents.taken_back(WHO)
@@ -105,13 +115,13 @@ def _build(context: Context, documents: Documents, day: date, outcome: Outcome) 
     elif live != made.name:
         documents.flip(made.name, who=WHO, reason=f"chunks of {day}", now=context.run.now)
         context.say(f"{made.name}: live; before: {live or 'none'}")
-    _retire(context, documents, made.name)
+    _retire(context, documents, made.name, check)
 
 
-def _retire(context: Context, documents: Documents, made: str) -> None:
+def _retire(context: Context, documents: Documents, made: str, check: Check) -> None:
     """Remove all versions but the live one, the one before, and the one just made; and what a killed run left.
 
-    One that is not complete may be on its way, by a run beside this one: for a day it stays.
+    One that is not complete may be on its way, by a run that has lost its lease and does not know: for a day it stays.
     """
     documents.refresh()
     live, _ = documents.live()
@@ -119,6 +129,7 @@ def _retire(context: Context, documents: Documents, made: str) -> None:
     for name, since in documents.views().items():
         fresh = context.run.now - since < timedelta(days=1) and read_version(context.lake, name) is None
         if name not in kept and not fresh:
+            check()
             documents.drop(name)
             context.say(f"{name}: removed")
     kept |= set(documents.views())
@@ -154,13 +165,14 @@ def purge_index(context: Context, before: datetime, outcome: Outcome) -> None:
     if not list_folder(_folders(context)):
         return
     down = gone_of(context.lake, before)
-    with _alone(context) as documents:
+    with _alone(context, "purge_removed again") as (documents, check):
         holding = {name for name in documents.views() if _holds(read_version(context.lake, name), down)}
         current = _live(context, documents)
         if current and current.name in holding:
-            _build(context, documents, current.day, outcome)
+            _build(context, documents, current.day, outcome, check)
         live, _ = documents.live()
         for name in sorted(holding - {live}):
+            check()
             documents.drop(name)
             delete_folder(folder_of(context.lake, name))
             outcome.paths.append(folder_of(context.lake, name))

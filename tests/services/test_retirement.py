@@ -266,9 +266,12 @@ def test_of_a_family_without_any_contract_every_version_goes_but_those_that_a_mo
     none = replace(platform, catalog=with_versions(monkeypatch))
     before = without(everything(store), platform, 2)
     clean_retired(days(none, 10), 7)
+    assert f"{FAMILY}_v4: no contract serves it; removed once that was so for 7 days and unread" in platform.said
+    put_online(platform, store, 4, KEYS[10:])  # by somebody who has the contract
     clean_retired(days(none, 16.99), 7)
-    assert everything(store) == before
     clean_retired(days(none, 17), 7)
+    assert everything(store) == without(before, platform, 3)
+    clean_retired(days(none, 24), 7)
     assert everything(store) == without(without(before, platform, 3), platform, 4)
     assert f"{FAMILY}_v3: retired since 2026-03-11; the fields of 30 keys are removed" in platform.said
 

@@ -272,12 +272,13 @@ def both(platform, spark, tmp_path_factory) -> str:
     rooms = FeatureView(name="rooms_v1", entities=[room], schema=[Field(name="size", dtype=Int64)], source=source)
     store = feature_store(platform.settings)
     tracks = store.get_feature_view("track_title_v1")
-    store.apply([room, rooms, FeatureService("both", [rooms, tracks[["duration_ms"]]])])
+    store.apply([room, rooms, FeatureService(name="both", features=[rooms, tracks[["duration_ms"]]])])
     return "both"
 
 
 @pytest.mark.parametrize(("where", "sizes"), [((), [None] * 3), (("--offline",), [2, 1, None])])
 def test_a_service_about_two_entities_is_asked_for_a_key_of_each(both, get, where, sizes):
+    """Rows are called as they were asked for, whichever column the service has first."""
     keys = ["--keys", "track_id=?,a,a", "--keys", "room_id=y,x,?"]
     told = get(both, *keys, "--as-of", noon_after(DAYS[1]).isoformat(), "--json", *where)
     found = {row.pop("feature"): {key: cell["value"] for key, cell in row.items()} for row in json.loads(told)}
@@ -295,6 +296,8 @@ def test_a_service_about_two_entities_is_asked_for_a_key_of_each(both, get, wher
         (["track_id=a", "flat_id=x"], UnknownName, "flat_id"),
         (["track_id=a", "x"], UsageError, "--keys x: a column and its keys"),
         (["track_id=a", "track_id=b"], UsageError, "each column once"),
+        (["track_id=a,", "room_id=x,y"], UsageError, "a key is empty"),
+        (["track_id=a / b,a", "room_id=c,b / c"], UsageError, "two rows would both be called a / b / c"),
     ],
 )
 def test_keys_that_do_not_fit_a_service_about_two_entities(both, command, where, keys, error, told):

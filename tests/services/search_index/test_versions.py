@@ -29,6 +29,7 @@ from content_signals.pipeline.search_index import (
     take_from_index,
     versions,
 )
+from content_signals.retrieval.build import Maker
 from content_signals.retrieval.documents import Documents
 from tests.lake import promoted
 from tests.services.search_index.topic_chunks import CHUNKS_EACH, DAY, EPISODES, NEXT_DAY, chunks_of, embed, episodes_of
@@ -178,6 +179,27 @@ def test_two_builds_of_a_version_do_not_meet(context):
         assert said == ["search_index: waiting for another run to end, or its lease to run out"]
         assert not second.done()
     assert second.result(60).details["version"] in [row.version for row in versions(context)]
+
+
+def test_a_build_that_has_lost_its_lease_flips_to_nothing_and_removes_nothing(context, monkeypatch):
+    before, make, dropped = versions(context), Maker.build, []
+
+    def made(self, *given):
+        found = make(self, *given)
+        with online_client(context.settings) as client:  # this one stood still, and another run has taken over
+            client.hset(f"content_signals:writing:{PROJECT_NAME}:search_index", "holder", "another")
+        return found
+
+    monkeypatch.setattr(Maker, "build", made)
+    monkeypatch.setattr(Documents, "flip", lambda *_, **__: dropped.append("flipped"))
+    monkeypatch.setattr(Documents, "drop", lambda *_: dropped.append("dropped"))
+    try:
+        with pytest.raises(Temporary, match="another run has taken over"):
+            build_search_index(context, [NEXT_DAY if before[0].day == str(DAY) else DAY])
+    finally:
+        with online_client(context.settings) as client:
+            client.delete(f"content_signals:writing:{PROJECT_NAME}:search_index")
+    assert not dropped
 
 
 def test_a_store_that_is_away_is_a_temporary_failure(context):
