@@ -32,10 +32,11 @@ def values_only(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _online(context: Context, service: str, keys: Keys, as_of: datetime) -> list[dict[str, Any]]:
+    labels = _labels(keys)
     online_client(context.settings).close()
     with FeatureClient(service, context.settings) as client:
         found = client.get(keys, as_of)
-    cells = dict(zip(_labels(keys), found.cells(), strict=True))
+    cells = dict(zip(labels, found.cells(), strict=True))
     return [{"feature": name, **{key: _cell(cells[key][name]) for key in cells}} for name in found.names]
 
 
@@ -47,11 +48,11 @@ def _labels(keys: Keys) -> list[str]:
     """
     if not isinstance(keys, Mapping):
         return list(keys)
-    rows = list(dict.fromkeys(zip(*keys.values(), strict=True)))
-    twice = [name for name, count in Counter(map(" / ".join, rows)).items() if count > 1]
+    rows = list(zip(*keys.values(), strict=False))  # whoever reads them says that there are not as many of each
+    twice = [name for name, count in Counter(map(" / ".join, dict.fromkeys(rows))).items() if count > 1]
     if twice:
         raise UsageError(f"two rows would both be called {twice[0]}", next_step="ask for them one at a time")
-    return [" / ".join(row) for row in zip(*keys.values(), strict=True)]
+    return [" / ".join(row) for row in rows]
 
 
 def _cell(value: Value) -> dict[str, Any]:
@@ -65,7 +66,8 @@ def _offline(context: Context, service: str, keys: Keys, as_of: datetime) -> lis
     spark_session("features offline")  # Feast's Spark store takes the session there is
     store = feature_store(context.settings)
     if isinstance(keys, Mapping):
-        values = dict(zip(_labels(keys), offline_rows(store, service, keys, as_of), strict=True))
+        labels = _labels(keys)
+        values = dict(zip(labels, offline_rows(store, service, keys, as_of), strict=True))
     else:
         values = read_offline(store, service, keys, as_of)
     names = list(next(iter(values.values())))
