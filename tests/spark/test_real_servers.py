@@ -84,18 +84,16 @@ def test_what_is_published_is_read_checked_and_taken_down(platform, spark, send)
 
 def test_a_worker_that_is_killed_while_it_sends(platform, spark, send, monkeypatch):
     """Spark on one machine gives a task one try: the publication ends in an error, and the next one completes it."""
+    write = step._write
 
-    def dying(view, ticket, frame, mode):
-        def write(batches):
-            for _ in step._write(view, ticket, mode, batches):  # sent, and nobody heard of it
-                os.kill(os.getpid(), signal.SIGKILL)
-                yield
-
-        return frame.mapInArrow(write, step._TALLY)
+    def dying(view, ticket, batches):
+        for _ in write(view, ticket, batches):  # sent, and nobody heard of it
+            os.kill(os.getpid(), signal.SIGKILL)
+            yield
 
     rows = good_rows(TITLE, FIRST, KEYS)
     with monkeypatch.context() as patch:
-        patch.setattr(step, "_written", dying)
+        patch.setattr(step, "_write", dying)
         with pytest.raises(Exception, match="Python worker exited unexpectedly"):
             send(FIRST, rows)
     table = platform.catalog.table(TITLE)
