@@ -21,6 +21,7 @@ import redis.asyncio
 from content_signals.errors import Temporary, UnknownName, UsageError
 from content_signals.features.answer import Features, Rows, read_replies
 from content_signals.features.connections import Connections
+from content_signals.features.keys import Keys, by_column
 from content_signals.features.last_known import LastKnown
 from content_signals.features.service_plan import ServicePlan, registered, service_plan
 from content_signals.features.store import feature_store
@@ -29,8 +30,6 @@ from content_signals.settings import Settings, load_settings
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-Keys = Sequence[str] | Mapping[str, Sequence[str]]
-EACH = "give a mapping: column -> keys, all of one length; on the command line --keys COLUMN=KEY,… for each column"
 _LOG = logging.getLogger(__name__)
 
 
@@ -107,7 +106,7 @@ class FeatureClient:
             Temporary: the store does not answer in time, and nothing is kept of what it said.
         """
         plan = self._current()
-        wanted = _by_join_key(plan, keys)
+        wanted = by_column(plan.service, plan.join_keys, keys)
         try:
             rows = self._read(plan, wanted)
         except redis.RedisError as error:
@@ -117,7 +116,7 @@ class FeatureClient:
     async def aget(self, keys: Keys, as_of: datetime | None = None) -> Features:
         """`get`, for asynchronous callers."""
         plan = self._current()
-        wanted = _by_join_key(plan, keys)
+        wanted = by_column(plan.service, plan.join_keys, keys)
         try:
             rows = await self._aread(plan, wanted)
         except redis.RedisError as error:
@@ -239,32 +238,3 @@ def _micros(as_of: datetime | None) -> int:
     if as_of.tzinfo is None:
         raise UsageError(f"{as_of} has no time zone", next_step="give an aware moment, in UTC")
     return round(as_of.timestamp() * 1e6)
-
-
-def _by_join_key(plan: ServicePlan, keys: Keys) -> Mapping[str, Sequence[str]]:
-    """The keys by the column they stand in."""
-    if isinstance(keys, str):
-        raise UsageError(f"keys are a list of texts, not the text {keys!r}", next_step=f"give [{keys!r}]")
-    if isinstance(keys, Mapping):
-        keys = _mapped(plan, keys)
-    elif len(plan.join_keys) == 1:
-        keys = {plan.join_keys[0]: keys}
-    else:
-        told = f"service {plan.service} is about {', '.join(plan.join_keys)}"
-        raise UsageError(told, next_step=EACH)
-    wrong = [key for some in keys.values() for key in some if not isinstance(key, str)]
-    if wrong:
-        raise UsageError(f"a key is a text, not {wrong[0]!r}")
-    return keys
-
-
-def _mapped(plan: ServicePlan, keys: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
-    """A mapping that has the service's columns and no other, in their order."""
-    for name in keys:
-        if name not in plan.join_keys:
-            raise UnknownName(f"key column of service {plan.service}", name, plan.join_keys)
-    missing = [name for name in plan.join_keys if name not in keys]
-    if missing or len({len(some) for some in keys.values()}) != 1:
-        lengths = ", ".join(f"{len(keys[name]) if name in keys else 'no'} of {name}" for name in plan.join_keys)
-        raise UsageError(f"service {plan.service} takes as many keys of each column: {lengths}")
-    return {name: keys[name] for name in plan.join_keys}

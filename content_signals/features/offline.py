@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from content_signals.errors import UnknownName, UsageError
-from content_signals.features.client import EACH
+from content_signals.errors import UnknownName
+from content_signals.features.keys import Keys, by_column
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
@@ -17,45 +17,36 @@ _ROW = "_row"
 
 
 def offline(store: FeatureStore, service: str, keys: Sequence[str], as_of: datetime) -> dict[str, dict[str, Any]]:
-    """Values of a service about one entity, as of a moment: key -> full name of the feature -> value.
-
-    Raises:
-        UnknownName: no such service.
-        UsageError: it is about several entities.
-    """
-    own, columns = list(dict.fromkeys(keys)), _join_keys(store, _service(store, service))
-    if len(columns) != 1:
-        raise UsageError(f"service {service} is about {', '.join(columns)}", next_step=EACH)
-    return dict(zip(own, offline_rows(store, service, {columns[0]: own}, as_of), strict=True))
+    """`offline_rows` of a service about one entity: key -> full name of the feature -> value."""
+    own = list(dict.fromkeys(keys))
+    return dict(zip(own, offline_rows(store, service, own, as_of), strict=True))
 
 
-def offline_rows(
-    store: FeatureStore, service: str, keys: Mapping[str, Sequence[str]], as_of: datetime
-) -> list[dict[str, Any]]:
+def offline_rows(store: FeatureStore, service: str, keys: Keys, as_of: datetime) -> list[dict[str, Any]]:
     """Values of a service from the tables, as of a moment, through Feast's offline store, row by row.
 
     Args:
-        keys: key column -> keys, all of one length: a row asks for one key of each.
+        keys: of a service about one entity a list; otherwise column -> list, all of one length.
 
     Raises:
         UnknownName: no such service, or a key column that it has not.
-        UsageError: a key column of the service is missing, or keys are not as many of each.
+        UsageError: keys that do not fit the service.
     """
     import pandas as pd
 
     found = _service(store, service)
-    _check(service, _join_keys(store, found), keys)
-    length = len(next(iter(keys.values())))
+    wanted = by_column(service, _join_keys(store, found), keys)
+    length = len(next(iter(wanted.values())))
     asked = pd.DataFrame(
-        {name: list(some) for name, some in keys.items()}
+        {name: list(some) for name, some in wanted.items()}
         | {_ROW: range(length), "event_timestamp": [pd.Timestamp(as_of)] * length}
     )
     with _regex_names_undone():
         job: Any = store.get_historical_features(entity_df=asked, features=found, full_feature_names=True)
         rows = job.to_spark_df().toArrow()  # to_df makes floats of the whole numbers in a column with a null
-    wanted = [name for name in rows.column_names if name not in asked.columns]
+    features = [name for name in rows.column_names if name not in asked.columns]
     records = sorted(rows.to_pylist(), key=lambda row: row[_ROW])
-    return [{name.replace("__", ":", 1): row[name] for name in wanted} for row in records]
+    return [{name.replace("__", ":", 1): row[name] for name in features} for row in records]
 
 
 @contextmanager
@@ -83,12 +74,3 @@ def _service(store: FeatureStore, name: str) -> FeatureService:
 def _join_keys(store: FeatureStore, service: FeatureService) -> list[str]:
     views = [store.get_feature_view(projection.name) for projection in service.feature_view_projections]
     return list(dict.fromkeys(str(view.entity_columns[0].name) for view in views))
-
-
-def _check(service: str, wanted: Sequence[str], given: Mapping[str, Sequence[str]]) -> None:
-    for name in given:
-        if name not in wanted:
-            raise UnknownName(f"key column of service {service}", name, wanted)
-    if set(given) != set(wanted) or len({len(some) for some in given.values()}) != 1:
-        told = ", ".join(f"{len(given[name]) if name in given else 'no'} of {name}" for name in wanted)
-        raise UsageError(f"service {service} takes as many keys of each column: {told}")

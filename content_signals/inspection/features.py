@@ -9,8 +9,8 @@ from typing import Any
 
 from content_signals.errors import UsageError
 from content_signals.features.answer import Status, Value
-from content_signals.features.client import FeatureClient, Keys
-from content_signals.features.offline import offline as read_offline
+from content_signals.features.client import FeatureClient
+from content_signals.features.keys import Keys
 from content_signals.features.offline import offline_rows
 from content_signals.features.store import feature_store, online_client
 from content_signals.pipeline.context import Context
@@ -63,13 +63,10 @@ def _cell(value: Value) -> dict[str, Any]:
 def _offline(context: Context, service: str, keys: Keys, as_of: datetime) -> list[dict[str, Any]]:
     from content_signals.lake.session import spark_session
 
+    labels = _labels(keys)
     spark_session("features offline")  # Feast's Spark store takes the session there is
     store = feature_store(context.settings)
-    if isinstance(keys, Mapping):
-        labels = _labels(keys)
-        values = dict(zip(labels, offline_rows(store, service, keys, as_of), strict=True))
-    else:
-        values = read_offline(store, service, keys, as_of)
+    values = dict(zip(labels, offline_rows(store, service, keys, as_of), strict=True))
     names = list(next(iter(values.values())))
     return [
         {"feature": n, **{key: {"value": values[key][n], "status": None, "valid_from": None} for key in values}}
