@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import AirflowSkipException
 
-from content_signals.catalog import catalog
+from content_signals.catalog import Catalog, catalog
+from content_signals.contract import Computed, Input, Table
 from content_signals.orchestration.builds import content_tables
-from content_signals.orchestration.signals_page.overview import overview
+from content_signals.orchestration.signals_page.app import SignalsPage
+from content_signals.orchestration.signals_page.store import LakeFiles, StatusStore
 from content_signals.settings import PROJECT
 
 TAGS, MAIN, TEXT = "episode_tags_llm_v1", "episode_main_topic_v1", "episode_text_v1"
@@ -67,8 +68,20 @@ def test_whoever_chooses_it_is_told_by_the_job(dag: Any) -> None:
 
 
 def test_the_page_says_what_is_missing(model: str) -> None:
-    page = overview(catalog().table(TAGS), None, datetime.now(UTC))
-    assert page.state == "nothing yet"
-    assert ("CONTENT_SIGNALS_LLM is not set" in page.lacking) is not bool(model)
-    assert overview(catalog().table(TEXT), None, datetime.now(UTC)).lacking == ""
-    assert overview(catalog().source("episode_transcripts_v1"), None, datetime.now(UTC)).lacking == ""
+    page = SignalsPage(catalog(), StatusStore(lambda: LakeFiles.at("/nowhere"), NAMES))
+    tags = page.overview(catalog().table(TAGS), None)
+    assert tags.state == "nothing yet"
+    assert ("CONTENT_SIGNALS_LLM is not set" in tags.lacking) is not bool(model)
+    assert page.overview(catalog().table(TEXT), None).lacking == ""
+    assert page.overview(catalog().source("episode_transcripts_v1"), None).lacking == ""
+
+
+def test_the_page_says_what_is_missing_to_make_its_inputs(model: str) -> None:
+    above = catalog().table(TAGS)
+    below = Table(
+        "tags_seen", 1, Input(TAGS), (Computed("seen", "int", "How many tags"),), "o", "Tags", entity=above.entity
+    )
+    known = Catalog([*catalog().sources, *catalog().tables, below])
+    page = SignalsPage(known, StatusStore(lambda: LakeFiles.at("/nowhere"), NAMES))
+    assert page.overview(below, None).lacking == page.overview(above, None).lacking
+    assert ("CONTENT_SIGNALS_LLM is not set" in page.overview(below, None).lacking) is not bool(model)

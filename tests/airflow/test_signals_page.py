@@ -427,7 +427,7 @@ def test_the_plugin_is_loaded_and_shows_where_it_should(client: Any) -> None:
 # --- how many
 
 
-def test_a_hundred_tables(client: Any, here: Here) -> None:
+def test_a_hundred_tables(client: Any, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     """That they are all there; how long it takes is measured by `benchmarks/signals_page.py`."""
     tables = made_up(MANY)
     contracts = (*tables.sources, *tables.tables)
@@ -435,12 +435,9 @@ def test_a_hundred_tables(client: Any, here: Here) -> None:
     write_four_weeks(here.lake, tables, TODAY)
     parsed(f"build_{c.table}" for c in contracts if not isinstance(c, Source))
     store = StatusStore(lambda: LakeFiles.at(str(here.lake)), [c.table for c in contracts])
-    saved = here.shared.contracts, here.shared.store
-    try:
-        here.shared.contracts, here.shared.store = SignalsPage(tables, store).contracts, store
-        text = here.text("/")
-    finally:
-        here.shared.contracts, here.shared.store = saved
+    for name, value in vars(SignalsPage(tables, store)).items():
+        monkeypatch.setattr(here.shared, name, value)
+    text = here.text("/")
     assert text.count('<th scope="row">') == MANY
     assert text.count("<svg") == 2 * MANY
     assert text.count("<polyline") > 2 * MANY, "some days are missing"

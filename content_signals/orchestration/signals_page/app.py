@@ -6,6 +6,7 @@ off the event loop.
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
@@ -20,11 +21,11 @@ from content_signals.day import parse_day
 from content_signals.errors import UsageError
 from content_signals.orchestration.builds import build_of
 from content_signals.orchestration.signals_page.access import permitted_dags, signed_in
-from content_signals.orchestration.signals_page.overview import IN_NEED, counts, overview, overviews
+from content_signals.orchestration.signals_page.overview import IN_NEED, Overview, counts, overview, worst_first
 from content_signals.orchestration.signals_page.render import ASSETS, asset, data_docs, message, page
 from content_signals.orchestration.signals_page.runs import RunFacts, about_dag, about_run, find_run, judging_task
 from content_signals.orchestration.signals_page.status import Aside, DayStatus, Unreadable
-from content_signals.orchestration.signals_page.store import LakeFiles, StatusStore
+from content_signals.orchestration.signals_page.store import Known, LakeFiles, StatusStore
 from content_signals.settings import load_settings
 
 NOT_FOUND, UNAUTHORIZED = 404, 401
@@ -57,6 +58,11 @@ class SignalsPage:
     def visible(self, permitted: frozenset[str]) -> list[Contract]:
         """All tables that the user may see."""
         return [contract for contract in self.contracts.values() if build_of(contract).dag_id in permitted]
+
+    def overview(self, contract: Contract, known: Known | None) -> Overview:
+        """What the page says of one table, now and in Airflow's environment."""
+        unmet = self.catalog.lacking(contract, os.environ) if isinstance(contract, Table) else ()
+        return overview(contract, known, _now(), unmet)
 
     def day_of(self, contract: Contract, day: date) -> DayStatus:
         """What was written of one day.
@@ -186,9 +192,10 @@ def _tab(
 def _list(request: Request, shared: SignalsPage, contracts: list[Contract], **more: Any) -> Response:
     context: dict[str, Any] = {"title": "Signals", "q": "", "need": False, "note": "", "tab_day": "", **more}
     try:
-        tables = overviews(contracts, shared.store.all(), _now())
+        known = shared.store.all()
     except Unreadable as error:
         return page(request, "index.html", **context, problem=str(error), tables=[], counts=[], all=0)
+    tables = worst_first(shared.overview(contract, known.get(contract.table)) for contract in contracts)
     shown = [
         t for t in tables if context["q"].strip().lower() in t.name and (t.state in IN_NEED or not context["need"])
     ]
@@ -203,7 +210,7 @@ def _table(
         known = shared.store.all().get(contract.table)
     except Unreadable as error:
         known = error
-    table = overview(contract, known, _now())
+    table = shared.overview(contract, known)
     chosen = table.status.of(day) if table.status and day else table.newest
     day = chosen.day if chosen else day
     aside, aside_problem = _aside(shared.store, contract.table, day)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from content_signals.content import Need
 from content_signals.contract import Source, Table
 from content_signals.day import ONE_DAY, day_range, reach_back, valid_from
 from content_signals.orchestration.builds import build_of
@@ -35,12 +35,14 @@ class Overview:
         status: None when nothing was written of it yet.
         problem: why its status cannot be read; empty when it can.
         now: the time it is looked at.
+        unmet: what it, or a table it is made from, needs and Airflow's environment does not have.
     """
 
     contract: Source | Table
     status: TableStatus | None
     problem: str
     now: datetime
+    unmet: tuple[Need, ...]
 
     @property
     def name(self) -> str:
@@ -59,10 +61,8 @@ class Overview:
 
     @property
     def lacking(self) -> str:
-        """What it needs and Airflow's environment does not have, in words; empty: nothing."""
-        content = self.contract.content if isinstance(self.contract, Table) else None
-        unmet = [need for need in (content.needs if content else ()) if not need.is_met(os.environ)]
-        return "; ".join(f"{need.variable} is not set, which names {need.about}" for need in unmet)
+        """What is missing to make it, in words; empty: nothing."""
+        return "; ".join(f"{need.variable} is not set, which names {need.about}" for need in self.unmet)
 
     @property
     def newest(self) -> DayStatus | None:
@@ -133,17 +133,16 @@ class Overview:
         return {status.day: status for status in self.status.days} if self.status else {}
 
 
-def overviews(contracts: Iterable[Source | Table], known: Mapping[str, Known], now: datetime) -> list[Overview]:
-    """Every table, those that need somebody first."""
-    found = [overview(contract, known.get(contract.table), now) for contract in contracts]
-    return sorted(found, key=lambda table: (STATES.index(table.state), table.name))
-
-
-def overview(contract: Source | Table, known: Known | None, now: datetime) -> Overview:
+def overview(contract: Source | Table, known: Known | None, now: datetime, unmet: tuple[Need, ...] = ()) -> Overview:
     """One table."""
     if isinstance(known, Unreadable):
-        return Overview(contract, None, str(known), now)
-    return Overview(contract, known, "", now)
+        return Overview(contract, None, str(known), now, unmet)
+    return Overview(contract, known, "", now, unmet)
+
+
+def worst_first(tables: Iterable[Overview]) -> list[Overview]:
+    """Those that need somebody first."""
+    return sorted(tables, key=lambda table: (STATES.index(table.state), table.name))
 
 
 def counts(tables: Sequence[Overview]) -> list[tuple[str, int]]:
