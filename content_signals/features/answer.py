@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from content_signals.errors import UnknownName
+from content_signals.errors import BrokenData, UnknownName
 from content_signals.features.decode import Column, aware, moment, values_of
 from content_signals.features.row_version import GONE, TAKEN_DOWN, state_of
 from content_signals.features.service_plan import ServicePlan, ViewPlan
@@ -152,8 +152,15 @@ def read_replies(
         if not usable.issuperset(state.status):
             pairs = zip(replies, state.status, strict=True)
             replies = [reply if status in usable else plan.nothing for reply, status in pairs]
-        for place, (name, kind) in enumerate(view.named_kinds, first + 2):
-            columns[name] = values_of(kind, [reply[place] for reply in replies])
+        try:
+            for place, (name, kind) in enumerate(view.named_kinds, first + 2):
+                columns[name] = values_of(kind, [reply[place] for reply in replies])
+        except ValueError as error:
+            raise BrokenData(
+                f"{name}: {error}, as the registry says",
+                state="the view was registered with another type than its rows were written with",
+                next_step=f"publish_features --table {view.name} --day D --full writes every row anew",
+            ) from error
     return Features(keys, columns, states, as_of)
 
 

@@ -6,14 +6,17 @@ not, tells a key that is missing from a null, and never answers with what was ta
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
@@ -44,7 +47,8 @@ class FeatureClient:
         settings: where registry and store are; default: the settings of this process.
         features: only these, by view:feature or by a name that only one view has.
         timeout: seconds the store has for an answer.
-        connections: at most so many at a time; a call that finds none free waits for at most `timeout`.
+        connections: at most so many at a time, and in each event loop of `aget`; a call that finds none free waits for
+            at most `timeout`.
         keep_stale: hand out values older than their time to live too, with the status stale.
         last_known: so many keys' last values are kept; where the store does not answer they are handed out with the
             status last known. 0: a store that does not answer is an error.
@@ -80,7 +84,8 @@ class FeatureClient:
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,
         }
-        self._async_pool: Any = redis.asyncio.BlockingConnectionPool.from_url(url, **options)
+        self._new_pool = partial(redis.asyncio.BlockingConnectionPool.from_url, url, **options)
+        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
         self._begin()
 
     def __enter__(self) -> FeatureClient:
@@ -124,16 +129,16 @@ class FeatureClient:
         return self._answer(plan, wanted, as_of, rows)
 
     def close(self) -> None:
-        """End the thread and the connections, but for those of `aget`: `aclose` ends them too."""
+        """End the thread and the connections, but for those of `aget`: `aclose` ends those of its event loop too."""
         self._closed.set()
         self._connections.close()
         if self._is_own:
             _dispose(self._store)
 
     async def aclose(self) -> None:
-        """`close`, and the connections of `aget`."""
+        """`close`, and the connections of `aget` in this event loop."""
         self.close()
-        await self._async_pool.disconnect()
+        await self._pool().disconnect()
 
     def _planned(self) -> ServicePlan:
         plan = service_plan(self._store, self._service)
@@ -142,6 +147,7 @@ class FeatureClient:
     def _begin(self) -> None:
         """In this process: the thread that follows the registry, and values known."""
         self._process, self._last, self._closed = os.getpid(), LastKnown(self._keys_kept), threading.Event()
+        self._pools_lock = threading.Lock()
         threading.Thread(target=self._refresh, name=f"plan of {self._service}", daemon=True).start()
 
     def _current(self) -> ServicePlan:
@@ -181,7 +187,8 @@ class FeatureClient:
         return {name: list(islice(replies, len(keys))) for name, keys in wanted.items()}
 
     async def _aread(self, plan: ServicePlan, wanted: Mapping[str, Sequence[str]]) -> Rows:
-        connection = await self._async_pool.get_connection()
+        pool = self._pool()
+        connection = await pool.get_connection()
         try:
             await connection.send_packed_command([self._packed(plan, wanted)])
             rows: dict[str, list[list[bytes | None]]] = {}
@@ -192,7 +199,16 @@ class FeatureClient:
             await connection.disconnect()
             raise
         finally:
-            await self._async_pool.release(connection)
+            await pool.release(connection)
+
+    def _pool(self) -> Any:
+        """The connections of the running event loop: those of another one cannot be used, nor closed, in this."""
+        loop = asyncio.get_running_loop()
+        with self._pools_lock:
+            found = self._pools.get(loop)
+            if found is None:
+                found = self._pools[loop] = self._new_pool()
+            return found
 
     def _packed(self, plan: ServicePlan, wanted: Mapping[str, Sequence[str]]) -> bytes:
         """An HMGET a key: all fields of all views that its hash has."""

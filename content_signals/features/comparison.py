@@ -16,7 +16,9 @@ from content_signals.features.decode import moment, values_of
 from content_signals.features.online import View, versions
 from content_signals.features.row_version import GONE, SIZE, TAKEN_DOWN, is_ours
 
-_DIGITS = 1e-5  # of numbers that differ by no more than this share of themselves, digits were lost
+# Digits were lost of numbers that differ by no more than this share of themselves. A whole number loses some as a float
+# of 32 bits at worst, and none up to 2**24.
+_DIGITS, _WHOLE_DIGITS, _EXACT = 1e-5, 2.0**-23, 2**24
 
 
 class Cause(StrEnum):
@@ -99,24 +101,27 @@ def compare(
     *,
     at: int,
     ttl: int | None,
+    redefined: bool,
 ) -> list[Mismatch]:
-    """Every key that is not served as the table has it now.
+    """Every key that is not served as the table has it now; what nothing excuses comes first.
 
     Args:
         kinds: number of each feature's feast.types.ValueType.
         stored, published, now: rows in the store, of the version that was published, and of the table's newest day.
         at: microseconds at which freshness is judged; ttl: how long a value is good, None: for ever.
+        redefined: rows are written otherwise today than the publication wrote them (`encode.how_written`).
     """
     found = []
     for key in keys:
-        one = _compared(view, kinds, key, stored.get(key), published.get(key), now.get(key), key in taken_down)
+        lines = stored.get(key), published.get(key), now.get(key)
+        one = _compared(view, kinds, key, *lines, down=key in taken_down, redefined=redefined)
         if one is None and (line := stored.get(key)) and ttl is not None and at > line.event + ttl and key in now:
             one = Mismatch(
                 key, Cause.TTL, f"older than its time to live by {(at - line.event - ttl) / 3.6e9:.1f} hours"
             )
         if one:
             found.append(one)
-    return found
+    return sorted(found, key=lambda one: one.cause in EXPECTED)
 
 
 def _compared(
@@ -126,7 +131,9 @@ def _compared(
     stored: Line | None,
     published: Line | None,
     now: Line | None,
+    *,
     down: bool,
+    redefined: bool,
 ) -> Mismatch | None:
     living = stored is not None and stored.version[:1] not in (GONE, TAKEN_DOWN)
     if down:
@@ -141,7 +148,7 @@ def _compared(
         return Mismatch(key, Cause.FAILED, "has left the table, and is served all the same")
     if shown is None or shown.times < published.times[: len(shown.times)]:
         return Mismatch(key, Cause.FAILED, "nothing is served" if shown is None else "an older row is served")
-    return _of_values(view, kinds, key, shown, published)
+    return _of_values(view, kinds, key, shown, published, redefined=redefined)
 
 
 def _same(one: Line | None, other: Line | None) -> bool:
@@ -151,13 +158,17 @@ def _same(one: Line | None, other: Line | None) -> bool:
     return one.times[:event_time] == other.times[:event_time] and one.cells == other.cells
 
 
-def _of_values(view: View, kinds: Sequence[int], key: str, stored: Line, published: Line) -> Mismatch:
+def _of_values(
+    view: View, kinds: Sequence[int], key: str, stored: Line, published: Line, *, redefined: bool
+) -> Mismatch:
     cells = zip(view.features, kinds, stored.cells, published.cells, strict=True)
     differing = [(name, kind, was, should) for name, kind, was, should in cells if was != should]
     names = tuple(name for name, *_ in differing)
     if stored.times == published.times and differing:
         if all(was is None for _, _, was, _ in differing):
-            return Mismatch(key, Cause.DEFINITION, "the row was written before the view had these features", names)
+            if redefined:
+                return Mismatch(key, Cause.DEFINITION, "the row was written before the view had these features", names)
+            return Mismatch(key, Cause.FAILED, "fields of the row are not there", names)
         if all(_coerced(kind, was, should) for _, kind, was, should in differing):
             return Mismatch(key, Cause.COERCED, "the same values, encoded as another type or with digits lost", names)
     return Mismatch(key, Cause.OTHERS, "other values than were published", names)
@@ -170,7 +181,11 @@ def _coerced(kind: int, was: bytes | None, should: bytes | None) -> bool:
     one, other = _number(was[0] >> 3, was), _number(kind, should)
     if isinstance(one, str) or isinstance(other, str):
         return str(one) == str(other)
-    return one is not None and other is not None and math.isclose(one, other, rel_tol=_DIGITS)
+    if one is None or other is None:
+        return False
+    if isinstance(one, int) and isinstance(other, int):
+        return one == other or (abs(other) > _EXACT and math.isclose(one, other, rel_tol=_WHOLE_DIGITS))
+    return math.isclose(one, other, rel_tol=_DIGITS)
 
 
 def _number(kind: int, cell: bytes) -> float | str | None:

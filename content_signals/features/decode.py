@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,7 @@ def values_of(kind: int, cells: Cells) -> Column:
     Raises:
         ValueError: a cell is no value of this type.
     """
-    return Column(kind, _READ.get(kind, _lists)(cells))
+    return Column(kind, _READ[kind](cells))
 
 
 @lru_cache(_REMEMBERED)
@@ -147,6 +147,8 @@ def _varint(cell: bytes, at: int) -> tuple[int, int]:
 
 @lru_cache(_REMEMBERED)
 def _whole(cell: bytes) -> int:
+    if cell[0] not in _VARINTS:
+        raise ValueError(f"{_holds(cell)}, not a whole number or a time")
     return _varint(cell, 1)[0]
 
 
@@ -155,56 +157,84 @@ def _whole_numbers(cells: Cells) -> list[Any]:
 
 
 def _truths(cells: Cells) -> list[Any]:
-    return [cell[1] != 0 if cell else None for cell in cells]
+    try:
+        return [_TRUTHS[cell] for cell in cells]
+    except KeyError as error:
+        raise ValueError(f"{_holds(error.args[0])}, not a truth value") from error
 
 
 def _moments(cells: Cells) -> list[Any]:
     return [None if value == _NO_TIME else value for value in _whole_numbers(cells)]
 
 
-def _floats(form: str) -> Callable[[Cells], list[Any]]:
+def _floats(tag: int, form: str) -> Callable[[Cells], list[Any]]:
     """How to read numbers that lie behind a byte of tag."""
     unpack = struct.Struct(form).unpack
 
     def read(cells: Cells) -> list[Any]:
-        try:
-            return [unpack(cell)[0] if cell else None for cell in cells]
-        except struct.error as error:
-            raise ValueError(f"a cell is no number: {error}") from error
+        for cell in cells:
+            if cell and cell[0] != tag:
+                raise ValueError(f"{_holds(cell)}, not a floating-point number of this size")
+        return [unpack(cell)[0] if cell else None for cell in cells]
 
     return read
 
 
 def _texts(cells: Cells) -> list[Any]:
-    return [_content(cell).decode() if cell else None for cell in cells]
+    return [_content(cell, 0x12).decode() if cell else None for cell in cells]
 
 
 def _bytes(cells: Cells) -> list[Any]:
-    return [_content(cell) if cell else None for cell in cells]
+    return [_content(cell, 0x0A) if cell else None for cell in cells]
 
 
-def _content(cell: bytes) -> bytes:
+def _content(cell: bytes, tag: int) -> bytes:
+    if cell[0] != tag:
+        raise ValueError(f"{_holds(cell)}, not {'a text' if tag == 0x12 else 'bytes'}")
     return cell[2:] if cell[1] < 0x80 else cell[_varint(cell, 1)[1] :]
 
 
-def _lists(cells: Cells) -> list[Any]:
+def _lists(number: int, cells: Cells) -> list[Any]:
     """Lists, by protocol buffers' own decoder."""
     from feast.protos.feast.types.Value_pb2 import Value
 
     values: list[Any] = []
+    name = _LIST_FIELDS[number]
     for cell in cells:
         message = Value.FromString(cell) if cell else None
-        values.append(message and list(getattr(message, message.WhichOneof("val")).val))
+        if message and not message.HasField(name):
+            raise ValueError(f"{_holds(cell or b'')}, not {ARROW[number]}")
+        values.append(message and list(getattr(message, name).val))
     return values
 
 
+def _holds(cell: bytes) -> str:
+    """What a cell of another type has, in words."""
+    kind = ARROW.get(_varint(cell, 0)[0] >> 3)
+    return f"the store holds {kind or 'something unknown'}"
+
+
+# A field's tag in the message: its number and how it is written.
+_VARINTS = frozenset(number << 3 for number in (3, 4, 8))
+_TRUTHS: dict[bytes | None, bool | None] = {b"\x38\x01": True, b"\x38\x00": False, b"": None, None: None}
+_LIST_FIELDS = {
+    11: "bytes_list_val",
+    12: "string_list_val",
+    13: "int32_list_val",
+    14: "int64_list_val",
+    15: "double_list_val",
+    16: "float_list_val",
+    17: "bool_list_val",
+    18: "unix_timestamp_list_val",
+}
 _READ: dict[int, Callable[[Cells], list[Any]]] = {
     1: _bytes,
     2: _texts,
     3: _whole_numbers,
     4: _whole_numbers,
-    5: _floats("<xd"),
-    6: _floats("<xf"),
+    5: _floats(0x29, "<xd"),
+    6: _floats(0x35, "<xf"),
     7: _truths,
     8: _moments,
+    **{number: partial(_lists, number) for number in _LIST_FIELDS},
 }

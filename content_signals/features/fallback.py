@@ -14,14 +14,13 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
-from content_signals.features.encode import encodable
+from content_signals.features import encode
 from content_signals.lake.files import filesystem
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
 BATCH_ROWS = 5_000
-FEAST = "0.67.0"  # the version whose bytes the golden tests hold `encode` against
 # Nullable types: through numpy's, an int64 beside a null would lose its last digits, and a null would become NaN.
 _EXACT = {
     pa.int64(): pd.Int64Dtype(),
@@ -46,9 +45,9 @@ def unsupported(store: FeatureStore, fields: Iterable[pa.Field[Any]]) -> str:
     import feast
 
     config: Any = store.config.online_store
-    kinds = [f"{field.name} is {field.type}" for field in fields if not encodable(field.type)]
+    kinds = [f"{field.name} is {field.type}" for field in fields if not encode.encodable(field.type)]
     reasons = [
-        f"Feast is {feast.__version__}, its encoding is known of {FEAST}" if feast.__version__ != FEAST else "",
+        f"Feast is {feast.__version__}, its encoding is known of {encode.FEAST}" if feast.__version__ != encode.FEAST else "",
         f"the online store is of type {config.type}" if config.type != "redis" else "",
         "the online store is a cluster or behind sentinels"
         if getattr(config, "redis_type", "redis") != "redis"

@@ -16,11 +16,17 @@ _UNDER_WAY, _DONE = b"under way", b"done"
 
 @dataclass(frozen=True)
 class Promoted:
-    """A day of a table at one of its versions; `table` is Delta's own id of it, another one in another lake."""
+    """A day of a table at one of its versions.
+
+    Attributes:
+        table: Delta's own id of it, another one in another lake.
+        aside: the quarantine's version, where rows of the day stand in it: their keys are served as before. -1: none do.
+    """
 
     version: int
     day: str
     table: str = ""
+    aside: int = field(default=-1, compare=False)
 
     @property
     def date(self) -> date:

@@ -18,6 +18,7 @@ from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
 from content_signals.errors import BrokenData, NotLanded, Temporary, UsageError
 from content_signals.features.comparison import EXPECTED, Mismatch, compare, fetch, lines_of
 from content_signals.features.decode import KINDS
+from content_signals.features.encode import how_written
 from content_signals.features.online import View
 from content_signals.features.served import Marker, Promoted
 from content_signals.features.store import online_client, store_answers
@@ -32,7 +33,7 @@ from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.takedown import view_of
 
 SAMPLE = 1_000
-SHOWN, FEW = 100, 3  # mismatches in the report, and of each cause in the log
+FEW = 3  # mismatches of each cause in the log; all of them are in the report
 
 
 def check_online(context: Context, spark: SparkSession, table: Table, *, sample: int = SAMPLE) -> Outcome:
@@ -85,6 +86,7 @@ def check_online(context: Context, spark: SparkSession, table: Table, *, sample:
             taken_down(context.lake, table.entity.name),
             at=context.run.fence,
             ttl=int(time_to_live(table).total_seconds() * 1_000_000),
+            redefined=served.written_as != how_written(types),
         )
     return _told(context, table, view, keys, found)
 
@@ -134,8 +136,8 @@ def _rows_of(
 def _told(context: Context, table: Table, view: View, keys: Sequence[str], found: Sequence[Mismatch]) -> Outcome:
     causes = Counter(str(one.cause) for one in found)
     path = f"{context.lake.root}/_checks/{view.name}/{context.run.run_id}.json"
-    shown: list[dict[str, Any]] = [asdict(one) for one in found[:SHOWN]]
-    write_json(path, {"view": view.name, "checked": len(keys), "causes": dict(causes), "mismatches": shown})
+    all_of_them: list[dict[str, Any]] = [asdict(one) for one in found]
+    write_json(path, {"view": view.name, "checked": len(keys), "causes": dict(causes), "mismatches": all_of_them})
     said: Counter[str] = Counter()
     for one in found:
         said[one.cause] += 1
@@ -146,6 +148,7 @@ def _told(context: Context, table: Table, view: View, keys: Sequence[str], found
     counted = "".join(f", {count} {cause}" for cause, count in causes.items())
     context.say(
         f"{view.name}: {len(keys)} keys checked, {len(keys) - len(found)} served as the table has them{counted}"
+        + (f"; all of them: {path}" if len(found) > sum(min(count, FEW) for count in said.values()) else "")
     )
     wrong = [one for one in found if one.cause not in EXPECTED]
     if wrong:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +16,8 @@ from pyspark.sql import functions as F
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
 from content_signals.declaration import fingerprint
 from content_signals.errors import NotLanded, Temporary, UsageError
-from content_signals.features.fallback import FEAST, Written, publish_files, unsupported
+from content_signals.features.encode import how_written
+from content_signals.features.fallback import Written, publish_files, unsupported
 from content_signals.features.lease import Lease, Ticket
 from content_signals.features.live import leave_again
 from content_signals.features.online import View
@@ -29,6 +29,7 @@ from content_signals.features.served import Marker, Promoted, Served
 from content_signals.features.store import feature_store, online_client, store_answers
 from content_signals.features.sweep import sweep
 from content_signals.lake.files import all_exist, remove, write_json
+from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_days, with_columns
 from content_signals.lake.receipts import Receipt, append_receipt
 from content_signals.lake.snapshot import Snapshot
@@ -135,10 +136,15 @@ class Publication:
     @cached_property
     def promoted(self) -> Promoted:
         """What is to be served."""
-        assert self.snapshot.delta is not None  # a day of it is promoted
-        return Promoted(
-            self.snapshot.delta.version(), str(self.snapshot.days[-1]), str(self.snapshot.delta.metadata().id)
-        )
+        delta, day = self.snapshot.delta, self.snapshot.days[-1]
+        assert delta is not None  # a day of it is promoted
+        aside = self.quarantine.version if self.quarantine.rows([day]) else -1
+        return Promoted(delta.version(), str(day), str(delta.metadata().id), aside)
+
+    @cached_property
+    def quarantine(self) -> Snapshot:
+        """What was set aside of the table."""
+        return Snapshot(self.context.lake.quarantine(self.table))
 
     @cached_property
     def stage(self) -> Stage:
@@ -161,8 +167,7 @@ class Publication:
     @cached_property
     def written_as(self) -> str:
         """How rows are written: where this differs from what is served, every row is written anew."""
-        types = self.context.catalog.types(self.table)
-        return hashlib.sha256(repr([FEAST, *types.items()]).encode()).hexdigest()[:16]
+        return how_written(self.context.catalog.types(self.table))
 
     def run(self, *, full: bool) -> None:
         """Send what is new, read some of it back, write the receipt."""
@@ -223,24 +228,41 @@ class Publication:
         return difference(self.now, before, self.table, left_at, same_day=same_day, aside=aside, hashed=few)
 
     def _rows_of(self, states: Sequence[Promoted | None]) -> DataFrame | None:
-        """Keys and times of days as they were at earlier versions; None where one of them is not kept any more."""
+        """Keys and times of days as they were at earlier versions; None where one of them is not kept any more.
+
+        Keys that were set aside then have no times: their last good values are served, which have some.
+        """
         frames = []
+        key = self.table.keys[0]
         for state in filter(None, states):
-            try:
-                then = Snapshot(self.snapshot.table, state.version)
-                there = all_exist(then.files([state.date]))
-            except DeltaError:
-                there = False
-            if not there:
-                self.context.say(f"{self.table.table}: version {state.version} is not kept any more")
+            rows = self._day_of(self.snapshot.table, state.version, state.date)
+            if rows is None:
                 return None
-            frames.append(read_days(self.spark, then, [state.date]).select(self.table.keys[0], EVENT_TS, COMPUTED_AT))
+            frames.append(rows.select(key, EVENT_TS, COMPUTED_AT))
+            if state.aside < 0:
+                continue
+            aside = self._day_of(self.quarantine.table, state.aside, state.date)
+            if aside is None:
+                return None
+            kept = aside.select(key).where(F.col(key).isNotNull()).distinct()
+            kept = kept.join(rows.select(key), on=key, how="left_anti")
+            frames.append(kept.withColumns(dict.fromkeys((EVENT_TS, COMPUTED_AT), F.lit(None).cast("timestamp"))))
         return reduce(DataFrame.unionByName, frames)
+
+    def _day_of(self, table: LakeTable, version: int, day: date) -> DataFrame | None:
+        """A day as it was at a version; None where that is not kept any more."""
+        try:
+            then = Snapshot(table, version)
+            if all_exist(then.files([day])):
+                return read_days(self.spark, then, [day])
+        except DeltaError:
+            pass
+        self.context.say(f"{table.name}: version {version} is not kept any more")
+        return None
 
     def _aside(self) -> DataFrame | None:
         """The day's rows in quarantine, None where there are none."""
-        found, day = Snapshot(self.context.lake.quarantine(self.table)), self.promoted.date
-        return read_days(self.spark, found, [day]) if found.rows([day]) else None
+        return read_days(self.spark, self.quarantine, [self.promoted.date]) if self.promoted.aside >= 0 else None
 
     def _swept(self) -> DataFrame | None:
         """The keys the store serves, asked of the store; None where there are none."""

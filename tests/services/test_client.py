@@ -20,8 +20,9 @@ from feast import types as feast_types
 from feast.value_type import ValueType
 from pydantic import SecretStr
 
-from content_signals.errors import Temporary, UnknownName, UsageError
+from content_signals.errors import BrokenData, Temporary, UnknownName, UsageError
 from content_signals.features import client as client_module
+from content_signals.features import encode
 from content_signals.features.answer import Status
 from content_signals.features.client import FeatureClient
 from content_signals.features.online import View, Writer
@@ -43,6 +44,11 @@ COLUMNS = {
     "wholes": (pa.list_(pa.int64()), feast_types.Array(feast_types.Int64), [[1, -1], [2**63 - 1], [0], None, []]),
     "vector": (pa.list_(pa.float32()), feast_types.Array(feast_types.Float32), [[0.5] * 384, [1.0], [0.0], None, []]),
     "words": (pa.list_(pa.string()), feast_types.Array(feast_types.String), [["a", "é"], [""], ["b"], None, []]),
+    "raws": (pa.list_(pa.binary()), feast_types.Array(feast_types.Bytes), [[b"\0", b""], [b"a"], [b"b"], None, []]),
+    "smalls": (pa.list_(pa.int32()), feast_types.Array(feast_types.Int32), [[1, -(2**31)], [0], [7], None, []]),
+    "shares": (pa.list_(pa.float64()), feast_types.Array(feast_types.Float64), [[0.1, -math.inf], [0.0], [1], None, []]),
+    "flags": (pa.list_(pa.bool_()), feast_types.Array(feast_types.Bool), [[True, False], [False], [True], None, []]),
+    "moments": (pa.list_(MOMENT), feast_types.Array(feast_types.UnixTimestamp), [[NOW, MIDNIGHT], [NOW], [], None, []]),
 }
 KEYS = [f"track{n}" for n in range(5)]
 TTL = timedelta(hours=54)
@@ -142,7 +148,8 @@ def test_types_are_exact(client, write):
     assert (whole.dtype, list(whole.mask), int(whole[4])) == (np.int64, [False] * 3 + [True, False], 2**53 + 1)
     for name, (kind, _, _) in COLUMNS.items():
         got = found.arrow().schema.field(f"track_v1:{name}").type
-        assert got == (pa.timestamp("s", "UTC") if name == "since" else kind)
+        seconds = {"since": pa.timestamp("s", "UTC"), "moments": pa.list_(pa.timestamp("s", "UTC"))}
+        assert got == seconds.get(name, kind)
     frame = found.pandas()
     assert frame["track_v1:whole"][4] == 2**53 + 1
     assert frame["track_v1:whole"].isna().tolist() == [False] * 3 + [True, False]
@@ -284,6 +291,38 @@ def test_asynchronously(client, write):
     expected = client().get(KEYS, NOW).dicts()
     for found in asyncio.run(read()):
         assert repr(found.dicts()) == repr(expected)
+
+
+def test_every_event_loop_has_connections_of_its_own(client, write):
+    write()
+    one, expected = client(connections=2), repr(client().get(KEYS, NOW).dicts())
+    found: list[str] = []
+
+    async def read() -> None:
+        found.extend([repr((await one.aget(KEYS, NOW)).dicts()) for _ in range(5)])
+
+    for _ in range(4):  # a loop that has ended, as each of these has, takes its connections along
+        asyncio.run(read())
+    threads = [threading.Thread(target=asyncio.run, args=(read(),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 35
+
+
+@pytest.mark.parametrize("feature", COLUMNS)
+def test_a_cell_of_another_type_is_no_value(client, write, store, feature):
+    write()
+    other = pa.array(["x"]) if COLUMNS[feature][0] != pa.string() else pa.array([1.5])
+    [name] = encode.entity_keys(pa.array(KEYS[:1]), "track_id", "content_signals").to_pylist()
+    store.hset(name, encode.field_name("track_v1", feature), encode.values(other)[0].as_py())
+    with pytest.raises(BrokenData, match=f"track_v1:{feature}: the store holds {other.type}, not"):
+        client().get(KEYS, NOW)
+    if COLUMNS[feature][0] == pa.float64():  # of as many bytes as a double
+        store.hset(name, encode.field_name("track_v1", feature), encode.values(pa.array(["7 bytes"]))[0].as_py())
+        with pytest.raises(BrokenData, match="not a floating-point number"):
+            client().get(KEYS, NOW)
 
 
 def test_many_threads_share_a_client(client, write):

@@ -30,7 +30,7 @@ def write(view: View, rows: pa.RecordBatch, mode: str = "put") -> None:
         writer.write(rows, mode)
 
 
-def causes(store, view, keys, published, now=None, down=(), at=None) -> dict[str, Cause]:
+def causes(store, view, keys, published, now=None, down=(), at=None, redefined=False) -> dict[str, Cause]:
     """Key -> cause, of rows as they were published and as the table has them now."""
     then = lines_of(view, pa.Table.from_batches([published]))
     today = then if now is None else lines_of(view, pa.Table.from_batches([now]))
@@ -45,6 +45,7 @@ def causes(store, view, keys, published, now=None, down=(), at=None) -> dict[str
         dict.fromkeys(down),
         at=int(moment.timestamp() * 1e6),
         ttl=int(DAY.total_seconds() * 1e6),
+        redefined=redefined,
     )
     return {one.key: one.cause for one in found}
 
@@ -120,7 +121,29 @@ def test_a_definition_that_has_changed(store, view):
     rows = batch([("a", 1, 0, 1)])
     narrow = View(view.url, view.project, view.name, view.join_key, FEATURES[:2])
     write(narrow, rows)
-    assert causes(store, view, ["a"], rows) == {"a": Cause.DEFINITION}
+    assert causes(store, view, ["a"], rows, redefined=True) == {"a": Cause.DEFINITION}
+
+
+def test_a_field_that_was_lost_is_a_failed_write(store, view):
+    rows = batch([("a", 1, 0, 1)])
+    write(view, rows)
+    store.hdel(name_of(view, "a"), view.feature_fields[0])
+    assert causes(store, view, ["a"], rows) == {"a": Cause.FAILED}
+
+
+@pytest.mark.parametrize(("was", "should"), [(1_000_001, 1_000_000), (2**24 + 1, 2**24), (2**40, 2**40 + 2**18)])
+def test_whole_numbers_close_to_each_other_are_other_values(store, view, was, should):
+    rows = batch([("a", 1, 0, should)])
+    write(view, rows)
+    store.hset(name_of(view, "a"), view.feature_fields[0], encode.values(pa.array([was]))[0].as_py())
+    assert causes(store, view, ["a"], rows) == {"a": Cause.OTHERS}
+
+
+def test_what_nothing_excuses_comes_first(store, view):
+    rows = batch([("a", 1, 0, 1), ("b", 1, 0, 1), ("c", 1, 0, 1)])
+    write(view, batch([("a", 1, 0, 1), ("b", 1, 0, 1)]))
+    end = START + timedelta(hours=2) + DAY
+    assert list(causes(store, view, ["a", "b", "c"], rows, at=end)) == ["c", "a", "b"]
 
 
 def test_a_row_that_plain_feast_wrote(store, view):

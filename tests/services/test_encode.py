@@ -13,6 +13,7 @@ from feast import Entity, FeatureView, Field, FileSource
 from feast import types as feast_types
 from feast.infra.online_stores.helpers import _mmh3, _redis_key
 from feast.protos.feast.types.Value_pb2 import Value
+from feast.type_map import python_values_to_proto_values
 from feast.utils import _convert_arrow_to_proto
 from feast.value_type import ValueType
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -66,6 +67,29 @@ def by_feast(kind: pa.DataType, feast_type: object, value: object, key: str = "a
 def test_values_are_feasts_bytes(name):
     kind, feast_type, given = CASES[name]
     assert encode.values(pa.array(given, kind)).to_pylist() == [by_feast(kind, feast_type, v)[1] for v in given]
+
+
+# Feast's way through NumPy makes doubles of whole numbers beside a null; its API for single rows writes a 0.
+@pytest.mark.parametrize(
+    ("kind", "feast_type", "number", "lists"),
+    [
+        (pa.string(), feast_types.String, ValueType.STRING_LIST, [["a", None, "b"], [None], ["c"]]),
+        (pa.binary(), feast_types.Bytes, ValueType.BYTES_LIST, [[b"a", None, b"b"], [None]]),
+        (pa.bool_(), feast_types.Bool, ValueType.BOOL_LIST, [[True, None, True], [None]]),
+        (pa.float32(), feast_types.Float32, ValueType.FLOAT_LIST, [[1.5, None], [None]]),
+        (pa.float64(), feast_types.Float64, ValueType.DOUBLE_LIST, [[1.5, None], [None]]),
+        (MOMENT, feast_types.UnixTimestamp, ValueType.UNIX_TIMESTAMP_LIST, [[NOON, None], [None]]),
+        (pa.int32(), None, ValueType.INT32_LIST, [[1, None, -1], [None]]),
+        (pa.int64(), None, ValueType.INT64_LIST, [[2**62 + 1], [None, -(2**63)], [None]]),
+    ],
+    ids=lambda one: one.name if isinstance(one, ValueType) else None,
+)
+def test_nulls_in_lists(kind, feast_type, number, lists):
+    made = encode.values(pa.array(lists, pa.list_(kind))).to_pylist()
+    if feast_type is None:
+        assert made == [each.SerializeToString() for each in python_values_to_proto_values(lists, number)]
+    else:
+        assert made == [by_feast(pa.list_(kind), feast_types.Array(feast_type), each)[1] for each in lists]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -71,6 +71,14 @@ class Days:
         self.rows: dict[date, dict[str, dict]] = {}
         self.runs = 0
 
+    def set_aside(self, context: Context, day: date, keys: list[str]) -> None:
+        """Rows of these keys stand in the day's quarantine, and no others."""
+        schema = good_rows(TITLE, day, 1).schema
+        rows = [row for row in good_rows(TITLE, day, KEYS).to_pylist() if row["track_id"] in keys]
+        rows += [{**row, "track_id": None} for row in rows[:1]]  # a rule may be that there is a key
+        run, quarantine = start_run(), context.lake.quarantine(context.catalog.table(TITLE))
+        promoted(quarantine, day, pa.Table.from_pylist(rows, schema), run_id=run.run_id, fence=run.fence)
+
     def build(self, day: date, keys: list[str], changed: list[str] | None = None) -> None:
         """Promote a day with these keys; those of `changed` (None: all) have new values, others keep theirs."""
         self.runs += 1
@@ -174,6 +182,40 @@ def test_keys_set_aside_in_a_restated_day_stay_as_they_were_served(
     days.build(DAYS[0], ALL[5:], changed=ALL[5:6])
     assert send() == {"read": 37, "written": 1, "stale": 0, "tombstoned": 2, "unchanged": 34, "read_back": 35}
     assert served(platform) == said_by(platform, days.rows[DAYS[0]]) | {key: before[key] for key in ALL[:3]}
+
+
+def test_a_key_that_was_set_aside_and_then_left_is_not_served(platform, days, send):
+    days.build(DAYS[0], ALL)
+    send()
+    before = served(platform)
+    for day in DAYS[1:3]:
+        days.set_aside(platform, day, ALL[:2])
+        days.build(day, ALL[2:])
+        assert send()["tombstoned"] == 0
+        assert {key: served(platform)[key] for key in ALL[:2]} == {key: before[key] for key in ALL[:2]}
+    days.set_aside(platform, DAYS[2], ALL[:1])
+    days.build(DAYS[2], ALL[2:], changed=[])  # the same day once more, without the second of them
+    assert send() == {"read": 39, "written": 0, "stale": 0, "tombstoned": 1, "unchanged": 38, "read_back": 38}
+    days.build(DAYS[3], ALL[3:])
+    assert send()["tombstoned"] == 2
+    assert served(platform) == said_by(platform, days.rows[DAYS[3]])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_keys_are_set_aside_in_any_sequence(platform, days, send, seed):
+    chance, newest, expected = random.Random(seed), 0, dict.fromkeys(ALL)
+    for act in ["first", *chance.choices(["next", "rebuild", "full", "forget"], k=7)]:
+        newest += act == "next" and newest < len(DAYS) - 1
+        keys = chance.sample(ALL, chance.randint(1, KEYS))
+        rows, aside = keys[len(keys) // 3 :], keys[: len(keys) // 3]
+        days.set_aside(platform, DAYS[newest], aside)
+        days.build(DAYS[newest], rows, changed=chance.sample(ALL, 10))
+        if act == "forget":
+            Marker(online_client(platform.settings), "content_signals", TITLE).forget()
+        counts = send(full=act == "full")
+        assert counts["read"] == sum(counts[n] for n in ("written", "stale", "tombstoned", "unchanged"))
+        expected = said_by(platform, days.rows[DAYS[newest]]) | {key: expected[key] for key in aside}
+        assert served(platform) == expected, act
 
 
 def test_published_again_nothing_is_read(platform, days, send):
@@ -369,7 +411,7 @@ def _environment(platform):
 
 
 def test_what_feast_alone_can_write_goes_through_feast(platform, days, send, monkeypatch):
-    monkeypatch.setattr("content_signals.features.fallback.FEAST", "0.0.1")
+    monkeypatch.setattr("content_signals.features.encode.FEAST", "0.0.1")
     days.build(DAYS[0], ALL)
     assert send()["written"] == KEYS
     assert any("through Feast's own API, slower: Feast is" in line for line in platform.said)
