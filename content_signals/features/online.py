@@ -252,7 +252,7 @@ class _Rows:
         return outcomes
 
     def _outcome(self, stamp: bytes | None, version: bytes | None, new: bytes) -> Outcome:
-        return _decided(self._mode, _stored(stamp, version) if stamp else None, new)
+        return _decided(self._mode, stored_version(stamp, version) if stamp else None, new)
 
     def _set(self, fields: Sequence[bytes], columns: Sequence[Column]) -> Column:
         pairs = [
@@ -272,7 +272,7 @@ def _raise_first(answers: Sequence[Any]) -> None:
             raise answer
 
 
-def _stored(stamp: bytes, version: bytes | None) -> bytes:
+def stored_version(stamp: bytes, version: bytes | None) -> bytes:
     """The version of what is stored: of a row that plain Feast wrote, its event time and no computed_at at all.
 
     What was taken down stays so, whoever has written it since.

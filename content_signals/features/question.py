@@ -22,13 +22,14 @@ from content_signals.errors import UsageError
 from content_signals.features.asof import EVENT, ROW, Mode
 from content_signals.features.service_plan import ServicePlan, ViewPlan
 from content_signals.lake.files import all_exist, filesystem, write_json
+from content_signals.lake.history import complete_history
 from content_signals.lake.layout import Lake, LakeTable
 from content_signals.lake.manifests import Pin, manifest_folder
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.takedowns import Takedown, taken_down
 from content_signals.settings import Settings
 
-_ONE_DAY = timedelta(days=1)
+_ONE_DAY, _BEGINNING = timedelta(days=1), datetime.min.replace(tzinfo=UTC)
 pc: Any = pyarrow.compute
 
 
@@ -51,10 +52,6 @@ class Platform:
         assert entity is not None  # a served table has one
         return entity.name
 
-    def gone(self, table: str) -> dict[str, Takedown]:
-        """What was taken down of a table's entity, by key."""
-        return taken_down(self.lake, self.entity_of(table))
-
 
 @dataclass(frozen=True)
 class Used:
@@ -62,7 +59,7 @@ class Used:
 
     Attributes:
         version: of the table; history: of its history, None where it has none.
-        contract: fingerprint of the table's contract.
+        contract: fingerprint of the table's contract, and entity: what it is about. Kept here: a replay asks no contract.
     """
 
     table: str
@@ -70,6 +67,7 @@ class Used:
     history: int | None
     contract: str
     features: tuple[str, ...]
+    entity: str
 
     @classmethod
     def of(cls, platform: Platform, view: ViewPlan, version: int | None) -> Used:
@@ -83,6 +81,7 @@ class Used:
         snapshot = _snapshot(lake_table, version)
         if snapshot.version is None:
             raise UsageError(f"{table.table}: no day has been promoted yet", next_step="build it first")
+        complete_history(lake_table, snapshot)
         history = _history_of(lake_table, snapshot.version)
         files = [*snapshot.files(), *(Snapshot(lake_table.history, history).files() if history is not None else ())]
         if not all_exist(files):
@@ -90,11 +89,11 @@ class Used:
                 f"{table.table}: files of version {snapshot.version} are not kept any more",
                 next_step="leave the version out, or name one that a manifest pins",
             )
-        return cls(table.table, snapshot.version, history, fingerprint(table), view.features)
+        return cls(table.table, snapshot.version, history, fingerprint(table), view.features, platform.entity_of(table.table))
 
     def snapshots(self, platform: Platform, mode: Mode) -> list[Snapshot]:
         """The table as it is used, and in known mode its history."""
-        table = platform.lake.of(platform.catalog.table(self.table))
+        table = platform.lake.signals(self.table)
         found = [Snapshot(table, self.version)]
         if mode == "known" and self.history is not None:
             found.append(Snapshot(table.history, self.history))
@@ -125,14 +124,22 @@ class Question:
 
     def taken_down(self, platform: Platform, view: ViewPlan) -> list[str]:
         """Those of the rows' keys that are taken down by now, and were not left out from the first."""
-        gone = pa.array([*platform.gone(view.name)], pa.string())
+        gone = pa.array([*self.takedowns(platform, view.name)], pa.string())
         column = self.entities.column(view.join_key).cast(pa.string())
         found = pc.unique(column.filter(pc.is_in(column, gone))).to_pylist()
         return sorted(set(found) - set(self.left_out.get(view.name, ())))
 
     def gone(self, platform: Platform, table: str) -> list[str]:
         """The keys of which nobody may read anything: by what is taken down now, and was at first."""
-        return sorted({*platform.gone(table), *self.left_out.get(table, ())})
+        return sorted({*self.takedowns(platform, table), *self.left_out.get(table, ())})
+
+    def takedowns(self, platform: Platform, table: str) -> dict[str, Takedown]:
+        """What is taken down of a table's entity, by key."""
+        return taken_down(platform.lake, self.entity_of(table))
+
+    def entity_of(self, table: str) -> str:
+        """Name of the entity that one of the tables is about."""
+        return next(one.entity for one in self.used if one.table == table)
 
     def numbered(self) -> pa.Table:
         """The entity rows, each with its number, `_row`."""
@@ -144,7 +151,8 @@ class Question:
         if not len(moments) or moments.null_count == len(moments):
             return []
         span: Any = pc.min_max(moments).as_py()
-        first = date.min if view.ttl is None else (span["min"] - timedelta(microseconds=view.ttl)).date() - _ONE_DAY
+        reach = timedelta.max if view.ttl is None else timedelta(microseconds=view.ttl) + _ONE_DAY
+        first = date.min if span["min"] - _BEGINNING <= reach else (span["min"] - reach).date()
         return [day for day in snapshot.files_by_day if first <= day <= span["max"].date()]
 
     def keep(self, platform: Platform) -> str:
@@ -177,10 +185,15 @@ class Question:
         views = tuple(
             ViewPlan(**{**v, "features": tuple(v["features"]), "kinds": tuple(v["kinds"])}) for v in record["views"]
         )
-        used = tuple(Used(**{**one, "features": tuple(one["features"])}) for one in record["used"])
+        used = tuple(Used(**{**_entity(platform, one), "features": tuple(one["features"])}) for one in record["used"])
         entities = pq.read_table(inner, filesystem=files)
         left_out = {table: tuple(keys) for table, keys in record.get("left_out", {}).items()}
         return cls(ServicePlan(record["service"], views), record["mode"], used, entities, left_out)
+
+
+def _entity(platform: Platform, used: Mapping[str, Any]) -> dict[str, Any]:
+    """A table as a manifest has it; those of before its entity was kept ask the contract."""
+    return {"entity": used.get("entity") or platform.entity_of(used["table"]), **used}
 
 
 def _history_of(table: LakeTable, version: int) -> int | None:

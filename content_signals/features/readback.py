@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
 from content_signals.features import encode
-from content_signals.features.online import View, versions
+from content_signals.features.online import View, stored_version, versions
 from content_signals.features.row_version import TAKEN_DOWN
 
 if TYPE_CHECKING:
@@ -38,14 +38,15 @@ def not_as_written(store: FeatureStore, client: Any, view: View, table: Table, r
 
 
 def _replaced(client: Any, view: View, rows: pa.Table) -> list[bool]:
-    """Whether the store holds, instead of each row, a newer one, or the mark of what is taken down."""
+    """Whether the store holds, instead of each row, a newer one, whoever wrote it, or the mark of what is taken down."""
     whole = rows.combine_chunks().to_batches()[0]
     names = encode.entity_keys(whole.column(view.join_key), view.join_key, view.project).to_pylist()
     expected = versions(whole.column(EVENT_TS), whole.column(COMPUTED_AT), "put").to_pylist()
     pipe = client.pipeline(transaction=False)
     for name in names:
-        pipe.hget(name, view.version_field)
+        pipe.hmget(name, view.time_field, view.version_field)
+    found = [stored_version(stamp, version) if stamp else None for stamp, version in pipe.execute()]
     return [
-        found is not None and (found[:1] == TAKEN_DOWN or found[1 : len(version)] > version[1:])
-        for found, version in zip(pipe.execute(), expected, strict=True)
+        stored is not None and (stored[:1] == TAKEN_DOWN or stored[1:] > version[1:])
+        for stored, version in zip(found, expected, strict=True)
     ]

@@ -20,13 +20,13 @@ class Promoted:
 
     Attributes:
         table: Delta's own id of it, another one in another lake.
-        aside: the quarantine's version, where rows of the day stand in it: their keys are served as before. -1: none do.
+        aside: the quarantine's version, where rows of the day stand in it: their keys are served as before.
     """
 
     version: int
     day: str
     table: str = ""
-    aside: int = field(default=-1, compare=False)
+    aside: int | None = field(default=None, compare=False)
 
     @property
     def date(self) -> date:

@@ -148,7 +148,11 @@ def training_set(
     if unknown:
         raise UnknownName(f"table of service {service}", unknown.pop(), [one.table for one in used])
     question = Question.of(platform, plan, mode, used, rows)
-    return TrainingSet(platform, question, question.keep(platform) if keep else "", engine)
+    if not keep:
+        return TrainingSet(platform, question, "", engine)
+    # Made of what the manifest has, as a replay is: a column of seconds is one of milliseconds in a file.
+    name = question.keep(platform)
+    return TrainingSet(platform, Question.kept(platform, manifest(platform.lake, name)), name, engine)
 
 
 def training_set_from(name: str, settings: Settings | None = None, *, engine: Engine = "duckdb") -> TrainingSet:
@@ -164,7 +168,7 @@ def training_set_from(name: str, settings: Settings | None = None, *, engine: En
     for view in question.plan.views:
         found = question.taken_down(platform, view)
         if found:
-            entity, entry = platform.entity_of(view.name), platform.gone(view.name)[found[0]]
+            entity, entry = question.entity_of(view.name), question.takedowns(platform, view.name)[found[0]]
             raise Refused(
                 f"manifest {name}: {len(found)} of its keys were taken down since, e.g. {entity} {found[0]}:"
                 f" {entry.reason} ({entry.who}, {entry.at:%Y-%m-%d})",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -16,9 +16,11 @@ from content_signals.contract import COMPUTED_AT, DAY, EVENT_TS, RUN_ID, Table
 from content_signals.errors import NotLanded, UnknownName
 from content_signals.features import encode
 from content_signals.features.decode import KINDS, aware, moment, values_of
+from content_signals.features.live import live_tables
 from content_signals.features.online import View
+from content_signals.features.registry import registry_answers
 from content_signals.features.row_version import GONE, LIVING, TAKEN_DOWN, state_of
-from content_signals.features.store import online_client, store_answers
+from content_signals.features.store import feature_store, online_client, store_answers
 from content_signals.lake.receipts import Receipt, receipts_of
 from content_signals.lake.takedowns import TAKEN_DOWN as WAS_TAKEN_DOWN
 from content_signals.lake.takedowns import entries_of
@@ -36,18 +38,26 @@ class Published:
     Attributes:
         row: the key's row in the table then; None: it had none.
         kept: whether the files of that version are still there.
+        aside: the key's row was in quarantine: what was served before was served on.
     """
 
     receipt: Receipt
-    row: dict[str, Any] | None
-    kept: bool
-    file: str
+    row: dict[str, Any] | None = None
+    kept: bool = True
+    file: str = ""
+    aside: bool = False
 
     def value(self, feature: str) -> Any:
         """The feature's value."""
         if not self.kept:
             return _NOT_KEPT
         return self.row.get(feature) if self.row else None
+
+    def has_row_of(self, other: Published) -> bool:
+        """Whether both served the same row: the later one had nothing to send."""
+        if self.row is None or other.row is None:
+            return False
+        return all(self.row[name] == other.row[name] for name in (EVENT_TS, COMPUTED_AT))
 
 
 def explain(context: Context, entity: str, key: str, feature: str, at: datetime) -> dict[str, Any]:
@@ -57,25 +67,55 @@ def explain(context: Context, entity: str, key: str, feature: str, at: datetime)
         UnknownName: an entity, or a feature of its tables, that there is not.
         NotLanded: nothing was published by then.
     """
-    table, name = _feature(tables_of(context, entity), feature)
+    table, name = _feature(context, tables_of(context, entity), feature)
     receipts = [r for r in receipts_of(context.lake.receipts(table)) if r.published_at <= at]
     if not receipts:
         raise NotLanded(
             f"{table.table}: nothing was published until {at:%Y-%m-%d %H:%M:%S} UTC",
             next_step=f"publish_features --table {table.table} --day D",
         )
-    found = _published(context, table, key, receipts)
-    current = next(found)
-    before = next((one for one in found if one.value(name) != current.value(name)), None)
     told: dict[str, Any] = {"feature": f"{table.table}:{name}", entity: key, "at": at.isoformat(timespec="seconds")}
     if at >= context.run.now:
         told["online now"] = _online(view_of(context, table), context, key, name)
-    if entry := _taken_down(context, entity, key, at):
-        told["taken down"] = entry
-    told |= {"published": _told(current, name), "before": _told(before, name) if before else "nothing else"}
+    down = _taken_down(context, entity, key, at)
+    if down:
+        told["taken down"] = down
+    served, before, aside = _served(context, table, key, name, receipts)
+    if aside:
+        told["set aside"] = f"its rows of {', '.join(aside)} are in quarantine: what was served before was served on"
+    hidden = "not shown: it is taken down" if down else None
+    told |= {"published": _told(served, name, hidden)}
+    told |= {"before": _told(before, name, hidden) if before else "nothing else"}
     if before:
-        told["inputs that differ"] = differing(before.receipt.inputs, current.receipt.inputs)
+        told["inputs that differ"] = differing(before.receipt.inputs, served.receipt.inputs)
     return told
+
+
+def _served(
+    context: Context, table: Table, key: str, name: str, receipts: list[Receipt]
+) -> tuple[Published, Published | None, list[str]]:
+    """The publication that has sent what is served, the last one before it with another value, and days set aside."""
+    found = _published(context, table, key, receipts)
+    aside: list[str] = []
+    served = next(found)
+    while served.aside:
+        aside.append(str(served.receipt.day))
+        earlier = next(found, None)
+        if earlier is None:
+            break
+        served = earlier
+    for one in found:
+        if one.aside:
+            continue
+        if one.has_row_of(served):
+            served = one
+        elif not _equal(one.value(name), served.value(name)):
+            return served, one, aside
+    return served, None, aside
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return bool(one == other) or (one != one and other != other)  # NaN is NaN
 
 
 def as_rows(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,12 +158,16 @@ def _span(days: list[str]) -> str:
     return days[0] if len(days) == 1 else f"{days[0]} … {days[-1]} ({len(days)} days)"
 
 
-def _feature(tables: list[Table], feature: str) -> tuple[Table, str]:
+def _feature(context: Context, tables: list[Table], feature: str) -> tuple[Table, str]:
     """The table and the name of a feature, given as table:name or as a name that one table's live version has."""
     names = {f"{table.table}:{name}": (table, name) for table in tables for name in table.values}
     if feature in names:
         return names[feature]
     found = [full for full in names if full.split(":")[1] == feature]
+    if len(found) > 1:
+        with registry_answers():
+            live = live_tables(feature_store(context.settings).list_feature_services(), context.catalog).values()
+        found = [full for full in found if names[full][0] in live] or found
     if len(found) != 1:
         raise UnknownName("feature", feature, found or names)
     return names[found[0]]
@@ -133,18 +177,28 @@ def _published(context: Context, table: Table, key: str, receipts: list[Receipt]
     """What each publication served of the key, the newest first."""
     for receipt in reversed(receipts):
         try:
-            row, file = _row(context.lake.of(table).path, receipt, table.keys[0], key)
-        except (DeltaError, FileNotFoundError, OSError):
-            yield Published(receipt, None, False, "")
+            row, file = _row(DeltaTable(context.lake.of(table).path, receipt.version), receipt.day, table.keys[0], key)
+        except (DeltaError, OSError):
+            yield Published(receipt, kept=False)
         else:
-            yield Published(receipt, row, True, file)
+            aside = row is None and _was_set_aside(context, table, receipt, key)
+            yield Published(receipt, row, file=file, aside=aside)
 
 
-def _row(path: str, receipt: Receipt, key_column: str, key: str) -> tuple[dict[str, Any] | None, str]:
-    """The key's row of the published day, as the table was, and the file it lay in."""
-    delta = DeltaTable(path, version=receipt.version)
-    data: Any = delta.to_pyarrow_dataset(file_pruning_predicate=[(DAY, "=", str(receipt.day))])
-    wanted = (ds.field(DAY) == receipt.day) & (ds.field(key_column) == key)
+def _was_set_aside(context: Context, table: Table, receipt: Receipt, key: str) -> bool:
+    """Whether the key's row of the day stood in quarantine when it was published, as far as that is kept."""
+    try:
+        quarantine = DeltaTable(context.lake.quarantine(table).path)
+        quarantine.load_as_version(receipt.published_at)
+        return _row(quarantine, receipt.day, table.keys[0], key)[0] is not None
+    except (DeltaError, OSError):
+        return False
+
+
+def _row(table: DeltaTable, day: date, key_column: str, key: str) -> tuple[dict[str, Any] | None, str]:
+    """The key's row of a day, as the table was, and the file it lay in."""
+    data: Any = table.to_pyarrow_dataset(file_pruning_predicate=[(DAY, "=", str(day))])
+    wanted = (ds.field(DAY) == day) & (ds.field(key_column) == key)
     for fragment in data.get_fragments(wanted):
         rows = fragment.to_table(filter=wanted, schema=data.schema)
         if rows.num_rows:
@@ -152,10 +206,10 @@ def _row(path: str, receipt: Receipt, key_column: str, key: str) -> tuple[dict[s
     return None, ""
 
 
-def _told(published: Published, feature: str) -> dict[str, Any]:
+def _told(published: Published, feature: str, hidden: str | None) -> dict[str, Any]:
     receipt, row = published.receipt, published.row
     return {
-        "value": published.value(feature),
+        "value": hidden or published.value(feature),
         "day": str(receipt.day),
         "valid from": row[EVENT_TS].isoformat() if row else None,
         "known from": row[COMPUTED_AT].isoformat() if row else None,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # promote appends to a history without Spark
     from pyspark.sql import DataFrame
 
 SUPERSEDED_AT = "superseded_at"
+_LOOKED_BACK = 20  # commits: some promote nothing, as new columns and upkeep
 
 
 def stage_superseded(
@@ -61,6 +62,15 @@ def stage_superseded(
         .parquet(f"{table.history.path}/{folder}")
     )
     return [replace(s, history=staged_files(table.history, folder, date.fromisoformat(s.day))) for s in stages]
+
+
+def complete_history(table: LakeTable, snapshot: Snapshot) -> None:
+    """Append what the newest promotion has superseded, where it was killed before it did: whoever reads waits no longer."""
+    for entry in snapshot.delta.history(_LOOKED_BACK) if snapshot.delta else ():
+        stage = snapshot.stage(date.fromisoformat(entry["day"])) if "day" in entry else None
+        if stage:
+            append_history(table, stage)
+            return
 
 
 def append_history(table: LakeTable, stage: Stage) -> None:

@@ -53,6 +53,10 @@ class Lake:
         """The table of a contract."""
         return self._table(contract.area, contract.table)
 
+    def signals(self, name: str) -> LakeTable:
+        """A signal table by its name: also one that has no contract any more."""
+        return self._table("signals", name)
+
     def tiles(self, table: Table) -> LakeTable:
         """The tiles of a signal table."""
         return self._table("signals", table.tiles)

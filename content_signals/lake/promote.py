@@ -17,7 +17,7 @@ from content_signals.contract import DAY
 from content_signals.errors import Refused, Superseded
 from content_signals.lake.commit import add_actions, commit, create, evolve
 from content_signals.lake.files import write_json
-from content_signals.lake.history import append_history
+from content_signals.lake.history import append_history, complete_history
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.snapshot import Snapshot, app_id
 from content_signals.lake.stage import Stage, StagedFile
@@ -86,7 +86,8 @@ def _attempt(
         create(table, stage.schema_json)
         return None  # a rival may have made it first, and have promoted the day: assert on the table as it is now
     current = snapshot.stage(day)
-    if current:  # a promote that was killed between its two commits left the second to this one
+    complete_history(table, snapshot)  # a promote that was killed between its two commits left the second to this one
+    if current:
         append_history(table, current)
     if _is_there(stage, snapshot, current, day):
         return Promotion(table.name, stage.day, stage.run_id, stage.rows, delta.version(), already=True)

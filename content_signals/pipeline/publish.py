@@ -138,7 +138,7 @@ class Publication:
         """What is to be served."""
         delta, day = self.snapshot.delta, self.snapshot.days[-1]
         assert delta is not None  # a day of it is promoted
-        aside = self.quarantine.version if self.quarantine.rows([day]) else -1
+        aside = self.quarantine.version if self.quarantine.rows([day]) else None
         return Promoted(delta.version(), str(day), str(delta.metadata().id), aside)
 
     @cached_property
@@ -205,9 +205,10 @@ class Publication:
         if reason:
             self._through_feast(reason)
             return
-        marked = mark_taken_down(self.context, self.table, None if full or not served.promoted else parts)
+        mark_taken_down(self.context, self.table, None if full or not served.promoted else parts)
         changes = self._difference(served, full=full)
-        empty = changes.of_nothing and not marked
+        assert self.table.entity is not None  # a served table has one
+        empty = changes.of_nothing and not taken_down(self.context.lake, self.table.entity.name)
         self.sent = send(self.view, changes, replace(ticket, empty=empty))
         self._check(f"{self.table.table} {self.promoted.day}")
 
@@ -239,7 +240,7 @@ class Publication:
             if rows is None:
                 return None
             frames.append(rows.select(key, EVENT_TS, COMPUTED_AT))
-            if state.aside < 0:
+            if state.aside is None:
                 continue
             aside = self._day_of(self.quarantine.table, state.aside, state.date)
             if aside is None:
@@ -262,7 +263,7 @@ class Publication:
 
     def _aside(self) -> DataFrame | None:
         """The day's rows in quarantine, None where there are none."""
-        return read_days(self.spark, self.quarantine, [self.promoted.date]) if self.promoted.aside >= 0 else None
+        return read_days(self.spark, self.quarantine, [self.promoted.date]) if self.promoted.aside is not None else None
 
     def _swept(self) -> DataFrame | None:
         """The keys the store serves, asked of the store; None where there are none."""

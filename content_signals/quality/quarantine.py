@@ -16,11 +16,12 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from content_signals.contract import DAY
+from content_signals.contract import COMPUTED_AT, DAY
 from content_signals.errors import Superseded
+from content_signals.lake.history import SUPERSEDED_AT
 from content_signals.lake.layout import LakeTable, Run
 from content_signals.lake.promote import promote
-from content_signals.lake.read import read_files
+from content_signals.lake.read import read_days, read_files
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import NO_ROWS, Stage, digests_of, less, staged_files
 from content_signals.quality.plan import Predicate
@@ -101,11 +102,29 @@ def set_aside(
             rows=stage.rows - counted.rows,
             digest=less(stage.digest, digest),
             files=(*kept, *staged_files(table, folder, day, below)),
+            history=(*stage.history, *_superseded(table, found, day, keys, run)),
         ),
         broken=counted.broken,
         keys=counted.keys,
         sample=_sample(found.select(*columns, *ADDED), keys),
     )
+
+
+def _superseded(
+    table: LakeTable, aside: DataFrame, day: date, keys: Sequence[str], run: Run
+) -> tuple[StagedFile, ...]:
+    """Rows set aside that stand in the promoted day as they are, for its history: they were known until now.
+
+    Others of the promoted day that the stage lacks or has changed are in the stage's history already.
+    """
+    snapshot = Snapshot(table)
+    if COMPUTED_AT not in aside.columns or snapshot.fence(day) is None:
+        return ()
+    known = read_days(aside.sparkSession, snapshot, [day])
+    gone = known.join(aside.select(*keys, COMPUTED_AT), on=[*keys, COMPUTED_AT], how="left_semi")
+    folder = f"data/{run.folder}"
+    _write(gone.withColumn(SUPERSEDED_AT, F.lit(run.now).cast("timestamp")), table.history, folder, day, keys)
+    return staged_files(table.history, folder, day)
 
 
 def clear(quarantine: LakeTable, day: date, run: Run) -> bool:

@@ -18,6 +18,7 @@ from deltalake import DeltaTable, write_deltalake
 from typer.testing import CliRunner
 
 from content_signals import cli
+from content_signals.catalog import Catalog, catalog
 from content_signals.errors import Refused, UnknownName, UsageError
 from content_signals.features import training_duckdb
 from content_signals.features.registry import register
@@ -136,6 +137,43 @@ def test_a_manifest_gives_the_same_bytes_after_rebuilds_and_upkeep(story, settin
         training_set_from(made.name, settings)
     old = Snapshot(story.table, record["used"][0]["version"]).files()
     assert not all(Path(file).exists() for file in old)
+
+
+def test_a_replay_of_odd_columns_without_the_contract_gives_the_same_bytes(story, settings, tmp_path, monkeypatch):
+    """Seconds are milliseconds in a file; a retired version's contract may be gone, its files are pinned."""
+    at = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    story.build(FIRST, {"a": 1, "b": 2}, at)
+    odd = {
+        "seconds": pa.array([0, None], pa.timestamp("s")),
+        "time": pa.array([1, None], pa.time32("s")),
+        "kind": pa.array(["x", None]).dictionary_encode(),
+        "large": pa.array(["x", None], pa.large_string()),
+        "vector": pa.array([[1.5], None], pa.list_(pa.float32())),
+    }
+    moments = pa.array([at + timedelta(hours=1), datetime(1, 1, 1, tzinfo=UTC)], MOMENT)
+    entities = pa.table({"track_id": ["a", "b"], "event_timestamp": moments, **odd})
+    made = training_set(entities, SERVICE, "known", settings=settings)
+    made.write(str(tmp_path / "made.parquet"))
+    assert made.arrow().column(f"{TITLE}__duration_ms").to_pylist() == [1, None]
+    left = Catalog([one for one in (*catalog().sources, *catalog().tables) if one.table != TITLE])
+    monkeypatch.setattr("content_signals.catalog.catalog", lambda: left)
+    training_set_from(made.name, settings).write(str(tmp_path / "again.parquet"))
+    assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "made.parquet").read_bytes()
+    add_takedown(story.lake, "track", Takedown("a", TAKEN_DOWN, "the label asked for it", "legal", at))
+    with pytest.raises(Refused, match="e.g. track a"):
+        training_set_from(made.name, settings)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_known_survives_vacuum(story, settings, seed):
+    chance = random.Random(seed)
+    tell(story, chance)
+    rows = asked(story, chance)
+    for table in (story.table, story.table.history):
+        maintain(table, before=DAYS[-1], retention_hours=0, keep=frozenset())
+    for mode in ("event", "known"):
+        found = training_set(rows, SERVICE, mode, settings=settings, keep=False).arrow()
+        assert found.column(f"{TITLE}__duration_ms").to_pylist() == expected(story, rows, mode)
 
 
 def test_a_version_can_be_named(story, settings):

@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 
 from content_signals.errors import BROKEN_DATA, TEMPORARY, Refused, Superseded, Temporary
 from content_signals.lake.commit import add_actions, commit, create
+from content_signals.lake.history import complete_history
 from content_signals.lake.layout import LakeTable, start_run
 from content_signals.lake.maintain import maintain
 from content_signals.lake.promote import promote
@@ -62,7 +63,7 @@ def test_superseded_rows_move_to_the_history_once(table):
     assert rows_of(table.history) == [("2020-03-02", "a", 1), ("2020-03-02", "b", 1)]
 
 
-@pytest.mark.parametrize("mender", ["the same run", "the next run", "maintain"])
+@pytest.mark.parametrize("mender", ["the same run", "the next run", "a run of another day", "a reader", "maintain"])
 def test_a_promote_killed_before_the_history_is_completed_later(table, monkeypatch, mender):
     first = promoted(table, MONDAY, {"key": ["a"], "plays": [1]})
     second = compared(table, first.fence, {"key": ["a"], "plays": [2]}, {"key": ["a"], "plays": [1]})
@@ -82,6 +83,10 @@ def test_a_promote_killed_before_the_history_is_completed_later(table, monkeypat
     elif mender == "the next run":
         third = compared(table, second.fence, {"key": ["a"], "plays": [2]}, {})
         promote(table, third, third.files)
+    elif mender == "a run of another day":
+        promoted(table, TUESDAY, {"key": ["a"], "plays": [1]}, run_id="run-00003")
+    elif mender == "a reader":
+        complete_history(table, Snapshot(table))
     else:
         maintain(table, before=TUESDAY, retention_hours=24)
     assert rows_of(table.history) == [("2020-03-02", "a", 1)]

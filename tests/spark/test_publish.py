@@ -487,7 +487,9 @@ def test_explain_tells_where_a_value_comes_from_and_what_it_was_before(platform,
         days.rows[DAYS[1]][ALL[0]]["computed_at"].isoformat(),
     )
     assert (was["value"], was["day"], was["made by run"]) == (old, "2020-03-01", "run-00001")
-    assert f"{days.table.path}/{now['file'].removeprefix('/')}" in Snapshot(days.table).files([DAYS[1]])
+    assert f"{days.table.path}/{now['file'].removeprefix('/')}" in Snapshot(
+        days.table, now["table version"]
+    ).files([DAYS[1]])
     then = explain(replace(platform, run=start_run()), "track", ALL[0], "catalogue_age_days", before)
     assert (then["published"]["value"], then["before"], "online now" in then) == (old, "nothing else", False)
     show.record(as_rows(told), json=False)
@@ -514,6 +516,36 @@ def test_explain_of_what_is_gone_taken_down_or_not_kept(platform, days, send):
     told = explain(replace(platform, run=start_run()), "track", ALL[1], feature, datetime.now(UTC))
     assert told["online now"]["status"] == "taken down"
     assert told["taken down"]["reason"] == REASON
+    assert told["published"]["value"] == "not shown: it is taken down"
+
+
+def test_explain_names_the_publication_that_sent_the_row(platform, days, send):
+    days.build(DAYS[0], ALL)
+    send()
+    days.build(DAYS[1], ALL)
+    send()
+    sent = receipts_of(platform.lake.receipts(platform.catalog.table(TITLE)))[-1]
+    days.build(DAYS[1], ALL, changed=ALL[1:])  # of the first track nothing changes
+    send()
+    for day in DAYS[2:4]:
+        days.set_aside(platform, day, ALL[:1])
+        days.build(day, ALL[1:])
+        send()
+    told = explain(replace(platform, run=start_run()), "track", ALL[0], "catalogue_age_days", datetime.now(UTC))
+    row = days.rows[DAYS[1]][ALL[0]]
+    assert told["published"]["value"] == row["catalogue_age_days"] == told["online now"]["value"]
+    assert told["published"]["table version"] == sent.version
+    assert told["before"]["day"] == str(DAYS[0])
+    assert told["set aside"].startswith(f"its rows of {DAYS[3]}, {DAYS[2]} are in quarantine")
+
+
+def test_a_row_that_others_wrote_with_a_newer_time_is_left_and_no_failure(platform, days, send):
+    days.build(DAYS[0], ALL)
+    view, client = view_of(platform), online_client(platform.settings)
+    [name] = encode.entity_keys(pa.array(ALL[:1]), "track_id", view.project).to_pylist()
+    later = encode.times(pa.array([datetime(2030, 1, 1, tzinfo=UTC)], pa.timestamp("us", "UTC")))[0].as_py()
+    client.hset(name, mapping={view.time_field: later, view.feature_fields[0]: b""})
+    assert send() == {"read": 40, "written": 39, "stale": 1, "tombstoned": 0, "unchanged": 0, "read_back": 40}
 
 
 def test_a_check_finds_what_is_served_otherwise_and_says_why(platform, days, send, spark, table):

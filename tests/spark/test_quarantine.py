@@ -10,6 +10,7 @@ import pytest
 from content_signals.errors import BROKEN_DATA, UsageError
 from content_signals.inspection.quarantine import quarantined
 from content_signals.lake.layout import start_run
+from content_signals.lake.promote import promote
 from content_signals.lake.read import read_days
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import digests_of, write_stage
@@ -125,3 +126,28 @@ def test_there_is_nothing_to_overrule_of_a_day_that_passed(context, spark, chang
     validate(context, spark, changes, [DAY], None)
     decision = LetThrough("kim", "to be on the safe side", context.run.now)
     assert "was not stopped" in str(promote_days(context, changes, [DAY], None, decision).failed[DAY])
+
+
+def test_a_row_that_was_promoted_and_is_set_aside_later_was_known_until_then(context, spark, changes, new_run):
+    """As when a rule is made stricter: the row keeps its computed_at, and is no row of the day any more."""
+    table = context.lake.of(changes)
+    before = [*GOOD, ("P", "zzz", "lost"), ("P", "yyy", "lost")]
+
+    def stage(rows, at):
+        run = start_run()
+        full = [(*row, run.now, at[row], run.run_id, DAY) for row in rows]
+        frame = spark.createDataFrame(full, f"playlist string, track_id string, change string, {TS}")
+        return write_stage(table, frame, [DAY], run, {}, changes.keys)[0]
+
+    first = start_run().now
+    made = stage(before, dict.fromkeys(before, first))
+    promote(table, made, made.files)
+    later = dict.fromkeys(before, first) | {("P", "yyy", "lost"): start_run().now}  # this one has changed as well
+    stage(before, later)
+    judging = new_run(context)
+    validate(judging, spark, changes, [DAY], None)
+    promote_days(judging, changes, [DAY], None)
+    assert rows_of(spark, table) == sorted(GOOD)
+    [gone] = read_days(spark, Snapshot(table.history), [DAY]).collect()
+    assert (gone["track_id"], gone["computed_at"]) == ("zzz", first.replace(tzinfo=None))
+    assert gone["superseded_at"] == judging.run.now.replace(tzinfo=None)
