@@ -27,7 +27,7 @@ from content_signals.features.connections import Connections
 from content_signals.features.keys import Keys, by_column
 from content_signals.features.last_known import LastKnown
 from content_signals.features.service_plan import ServicePlan, registered, service_plan
-from content_signals.features.store import feature_store
+from content_signals.features.store import feature_store, refuse_other_store
 from content_signals.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class FeatureClient:
 
     Raises:
         UnknownName: a service or feature that is not registered.
+        UsageError: Feast is pointed at a store that is no Redis or Valkey, or at a cluster.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class FeatureClient:
         last_known: int = 0,
         store: FeatureStore | None = None,
     ) -> None:
+        refuse_other_store("FeatureClient")
         settings = settings or load_settings()
         self._store, self._is_own = store or feature_store(settings), store is None
         self._service, self._features, self._keep_stale = service, tuple(features), keep_stale

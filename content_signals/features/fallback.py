@@ -9,12 +9,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
 from content_signals.features import encode
+from content_signals.features.store import other_store
 from content_signals.lake.files import filesystem
 
 if TYPE_CHECKING:
@@ -47,11 +49,10 @@ def unsupported(store: FeatureStore, fields: Iterable[pa.Field[Any]]) -> str:
     config: Any = store.config.online_store
     kinds = [f"{field.name} is {field.type}" for field in fields if not encode.encodable(field.type)]
     reasons = [
-        f"Feast is {feast.__version__}, its encoding is known of {encode.FEAST}" if feast.__version__ != encode.FEAST else "",
-        f"the online store is of type {config.type}" if config.type != "redis" else "",
-        "the online store is a cluster or behind sentinels"
-        if getattr(config, "redis_type", "redis") != "redis"
+        f"Feast is {feast.__version__}, its encoding is known of {encode.FEAST}"
+        if feast.__version__ != encode.FEAST
         else "",
+        other_store(),
         "keys of the online store expire (key_ttl_seconds)" if getattr(config, "key_ttl_seconds", None) else "",
         "entity keys are not serialized in version 3" if store.config.entity_key_serialization_version != 3 else "",
         "views carry versions of their own" if store.config.registry.enable_online_feature_view_versioning else "",
@@ -76,6 +77,15 @@ def publish_files(store: FeatureStore, table: Table, files: Sequence[str], witho
         written.sample_not_taken = (*written.sample_not_taken, *differing)[:3]
     written.served = written.sent - written.not_taken
     return written
+
+
+def write_rows(store: FeatureStore, table: Table, rows: pa.Table) -> None:
+    """A few rows; features that they do not have are null."""
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=_EXACT.get)
+    frame = frame.assign(**{name: None for name in table.values if name not in frame})  # not NaN, which is no boolean
+    view = store.get_feature_view(table.table)
+    # Not `write_to_online_store`: rows with nothing but nulls it leaves out, and says so in a warning alone.
+    store._get_provider().ingest_df(view, frame)
 
 
 def _batches(files: Sequence[str], columns: Sequence[str]) -> Iterator[pd.DataFrame]:
@@ -103,6 +113,13 @@ def _differing(store: FeatureStore, table: Table, frame: pd.DataFrame) -> list[s
 
 
 def _same(served: Any, stored: Any) -> bool:
-    if served is None or stored is None or stored is pd.NA or served is pd.NA:
-        return (served is None or served is pd.NA) == (stored is None or stored is pd.NA)
-    return bool(served == stored or (served != served and stored != stored))  # NaN equals NaN here
+    if _is_nothing(served) or _is_nothing(stored):
+        return _is_nothing(served) and _is_nothing(stored)
+    if isinstance(stored, np.ndarray | list):
+        return len(served) == len(stored) and all(map(_same, served, stored))
+    return bool(served == stored)
+
+
+def _is_nothing(value: Any) -> bool:
+    """Null, or NaN, which Feast takes for null."""
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)

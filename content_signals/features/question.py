@@ -89,7 +89,9 @@ class Used:
                 f"{table.table}: files of version {snapshot.version} are not kept any more",
                 next_step="leave the version out, or name one that a manifest pins",
             )
-        return cls(table.table, snapshot.version, history, fingerprint(table), view.features, platform.entity_of(table.table))
+        return cls(
+            table.table, snapshot.version, history, fingerprint(table), view.features, platform.entity_of(table.table)
+        )
 
     def snapshots(self, platform: Platform, mode: Mode) -> list[Snapshot]:
         """The table as it is used, and in known mode its history."""

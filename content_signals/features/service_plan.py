@@ -7,12 +7,13 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from content_signals.errors import UnknownName
+from content_signals.errors import UnknownName, UsageError
 from content_signals.features import encode
 from content_signals.features.online import View
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
+    from feast import FeatureStore, FeatureView
+    from feast.feature_view_projection import FeatureViewProjection
 
 FOREVER = timedelta(0)  # Feast's way to say so
 
@@ -128,6 +129,7 @@ def service_plan(store: FeatureStore, service: str) -> ServicePlan:
 
     Raises:
         UnknownName: for a service that is not registered.
+        UsageError: for one with a view that is none of a table keyed by one text, or is read under another name or key.
     """
     from feast.errors import FeatureServiceNotFoundException
 
@@ -138,12 +140,35 @@ def service_plan(store: FeatureStore, service: str) -> ServicePlan:
         raise UnknownName("feature service", service, known) from None
     views = []
     for projection in found.feature_view_projections:
-        view = store.registry.get_feature_view(projection.name, store.project)
+        view = _view(store, service, projection)
         names = tuple(feature.name for feature in projection.features)
         kinds = tuple(feature.dtype.to_value_type().value for feature in projection.features)
         ttl = None if view.ttl in (None, FOREVER) else view.ttl // timedelta(microseconds=1)
         views.append(ViewPlan(view.name, view.entity_columns[0].name, names, kinds, ttl))
     return ServicePlan(service, tuple(views))
+
+
+def _view(store: FeatureStore, service: str, projection: FeatureViewProjection) -> FeatureView:
+    """The view of a projection, if it is one that is read here."""
+    from feast.errors import FeatureViewNotFoundException
+    from feast.types import String
+
+    odd = ""
+    if projection.name_alias not in (None, projection.name) or projection.join_key_map:
+        odd = "is read under another name or key"
+    else:
+        try:
+            view = store.registry.get_feature_view(projection.name, store.project)
+        except FeatureViewNotFoundException:
+            odd = "is no view of a table, as those computed on demand"
+        else:
+            if [column.dtype for column in view.entity_columns] == [String]:
+                return view
+            odd = "is not keyed by one text"
+    raise UsageError(
+        f"service {service}: its view {projection.name} {odd}",
+        next_step="read this service through Feast's own SDK, or leave the view out of it",
+    )
 
 
 def registered(store: FeatureStore, plan: ServicePlan) -> tuple[bytes, ...]:

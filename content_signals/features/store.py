@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from content_signals.errors import Temporary
+import yaml
+
+from content_signals.errors import Temporary, UsageError
 from content_signals.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,6 +39,26 @@ def feast_environment(settings: Settings) -> dict[str, str]:
 def feature_store(settings: Settings) -> FeatureStore:
     """A plain `feast.FeatureStore` of `feature_repo/`."""
     return store_of(settings, REPO, {})
+
+
+def other_store() -> str:
+    """What kind of store Feast is pointed at that only Feast itself can write and read; empty for one Redis or Valkey."""
+    online = yaml.safe_load((REPO / "feature_store.yaml").read_text(encoding="utf-8")).get("online_store") or {}
+    kind = online.get("type", "sqlite")  # Feast's own default
+    if kind != "redis":
+        return f"the online store is of type {kind}"
+    way = online.get("redis_type", "redis")
+    return "" if way == "redis" else f"the online store is of redis_type {way}"
+
+
+def refuse_other_store(what: str) -> None:
+    """Refuse what reads the store's own bytes, where the store is none that this project knows.
+
+    Raises:
+        UsageError: naming the kind of store.
+    """
+    if reason := other_store():
+        raise UsageError(f"{what} reads one Redis or Valkey; {reason}", next_step="read through Feast's own SDK")
 
 
 def store_of(settings: Settings, repo: Path, more: Mapping[str, str]) -> FeatureStore:

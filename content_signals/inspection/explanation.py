@@ -20,7 +20,7 @@ from content_signals.features.live import live_tables
 from content_signals.features.online import View
 from content_signals.features.registry import registry_answers
 from content_signals.features.row_version import GONE, LIVING, TAKEN_DOWN, state_of
-from content_signals.features.store import feature_store, online_client, store_answers
+from content_signals.features.store import feature_store, online_client, other_store, store_answers
 from content_signals.lake.receipts import Receipt, receipts_of
 from content_signals.lake.takedowns import TAKEN_DOWN as WAS_TAKEN_DOWN
 from content_signals.lake.takedowns import entries_of
@@ -225,6 +225,8 @@ def _told(published: Published, feature: str, hidden: str | None) -> dict[str, A
 
 def _online(view: View, context: Context, key: str, feature: str) -> dict[str, Any]:
     """What the store has of the feature at this moment."""
+    if reason := other_store():
+        return {"status": f"not known here: {reason}, read through Feast"}
     [name] = encode.entity_keys(pa.array([key]), view.join_key, view.project).to_pylist()
     with store_answers(), online_client(context.settings) as client:
         fields = [view.time_field, view.version_field, encode.field_name(view.name, feature)]

@@ -21,7 +21,7 @@ from content_signals.features.decode import KINDS
 from content_signals.features.encode import how_written
 from content_signals.features.online import View
 from content_signals.features.served import Marker, Promoted
-from content_signals.features.store import online_client, store_answers
+from content_signals.features.store import online_client, refuse_other_store, store_answers
 from content_signals.features.sweep import living_keys
 from content_signals.features.views import time_to_live
 from content_signals.lake.files import all_exist, write_json
@@ -46,6 +46,7 @@ def check_online(context: Context, spark: SparkSession, table: Table, *, sample:
     """
     if not table.serve or table.entity is None:
         raise UsageError(f"{table.table} is not served", next_step="check a table with serve=True")
+    refuse_other_store("check_online")
     view, lake_table = view_of(context, table), context.lake.of(table)
     with store_answers(), online_client(context.settings) as client:
         marker = Marker(client, view.project, view.name)

@@ -16,7 +16,7 @@ from content_signals.features.decode import ARROW, KINDS
 from content_signals.features.lease import Lease
 from content_signals.features.online import Mode, View, Writer
 from content_signals.features.served import Marker
-from content_signals.features.store import PROJECT_NAME, online_client, store_answers
+from content_signals.features.store import PROJECT_NAME, feature_store, online_client, other_store, store_answers
 from content_signals.lake.parts import every_file, owners_of
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.takedowns import (
@@ -154,15 +154,24 @@ def _mark(context: Context, tables: Iterable[Table], keys: Sequence[str], mode: 
     for table in tables:
         view = view_of(context, table)
         columns: dict[str, Any] = {view.join_key: pa.array(keys, pa.string()), EVENT_TS: moment, COMPUTED_AT: moment}
-        _write(context, view, pa.record_batch(columns), mode)
+        _write(context, table, pa.record_batch(columns), mode)
 
 
-def _write(context: Context, view: View, rows: pa.RecordBatch, mode: Mode) -> None:
+def _write(context: Context, table: Table, rows: pa.RecordBatch, mode: Mode) -> None:
     """Write rows beside a publication that may have looked at them before and be about to write its own.
 
     Its connections are ended: it looks again, and what it does after that it does knowing these rows. What it did until
     then is undone by writing them once more.
+
+    A store that only Feast can write has nulls in place of what is taken down.
     """
+    view = view_of(context, table)
+    if other_store():
+        if mode in ("take", "put"):
+            from content_signals.features.fallback import write_rows  # Feast takes seconds
+
+            write_rows(feature_store(context.settings), table, pa.Table.from_batches([rows]))
+        return
     with store_answers(), online_client(context.settings) as client, Writer(view) as writer:
         writer.write(rows, mode)
         Lease(client, view.project, view.name).end_connections()
@@ -190,7 +199,7 @@ def _publish_rows(context: Context, table: Table, keys: Sequence[str]) -> None:
         missing = pa.nulls(rows.num_rows, pa.timestamp("us", "UTC") if pa.types.is_timestamp(kind) else kind)
         rows = rows.append_column(name, missing)
     for batch in rows.to_batches():
-        _write(context, view_of(context, table), batch, "put")
+        _write(context, table, batch, "put")
 
 
 def view_of(context: Context, table: Table) -> View:

@@ -23,7 +23,7 @@ from content_signals.lake.layout import LakeTable, Run
 from content_signals.lake.promote import promote
 from content_signals.lake.read import read_days, read_files
 from content_signals.lake.snapshot import Snapshot
-from content_signals.lake.stage import NO_ROWS, Stage, digests_of, less, staged_files
+from content_signals.lake.stage import NO_ROWS, Stage, StagedFile, digests_of, less, staged_files
 from content_signals.quality.plan import Predicate
 from content_signals.quality.predicates import flagged
 from content_signals.quality.quarantine_columns import ADDED, FILE, JUDGED_AT, JUDGED_BY, RULES
@@ -110,9 +110,7 @@ def set_aside(
     )
 
 
-def _superseded(
-    table: LakeTable, aside: DataFrame, day: date, keys: Sequence[str], run: Run
-) -> tuple[StagedFile, ...]:
+def _superseded(table: LakeTable, aside: DataFrame, day: date, keys: Sequence[str], run: Run) -> tuple[StagedFile, ...]:
     """Rows set aside that stand in the promoted day as they are, for its history: they were known until now.
 
     Others of the promoted day that the stage lacks or has changed are in the stage's history already.

@@ -46,7 +46,11 @@ COLUMNS = {
     "words": (pa.list_(pa.string()), feast_types.Array(feast_types.String), [["a", "é"], [""], ["b"], None, []]),
     "raws": (pa.list_(pa.binary()), feast_types.Array(feast_types.Bytes), [[b"\0", b""], [b"a"], [b"b"], None, []]),
     "smalls": (pa.list_(pa.int32()), feast_types.Array(feast_types.Int32), [[1, -(2**31)], [0], [7], None, []]),
-    "shares": (pa.list_(pa.float64()), feast_types.Array(feast_types.Float64), [[0.1, -math.inf], [0.0], [1], None, []]),
+    "shares": (
+        pa.list_(pa.float64()),
+        feast_types.Array(feast_types.Float64),
+        [[0.1, -math.inf], [0.0], [1], None, []],
+    ),
     "flags": (pa.list_(pa.bool_()), feast_types.Array(feast_types.Bool), [[True, False], [False], [True], None, []]),
     "moments": (pa.list_(MOMENT), feast_types.Array(feast_types.UnixTimestamp), [[NOW, MIDNIGHT], [NOW], [], None, []]),
 }
@@ -215,6 +219,41 @@ def test_some_features_only(client, write):
     found = client(features=["title", "track_v1:live"]).get(KEYS[:2], NOW)
     assert found.names == ("track_v1:title", "track_v1:live")
     assert found.dicts()[1] == {"track_v1:title": "", "track_v1:live": False}
+
+
+def test_a_service_that_only_the_sdk_can_read_is_refused(client, feast):
+    numbered = Entity(name="number", join_keys=["number"], value_type=ValueType.INT64)
+    pair = FeatureView(
+        name="pair_v1",
+        entities=[TRACK, ARTIST],
+        schema=[
+            *(Field(name=key, dtype=feast_types.String) for key in ("track_id", "artist_id")),
+            Field(name="plays", dtype=feast_types.Int64),
+        ],
+        source=FileSource(name="pairs", path="none", timestamp_field="event_ts"),
+    )
+    by_number = FeatureView(
+        name="number_v1",
+        entities=[numbered],
+        schema=[Field(name="number", dtype=feast_types.Int64), Field(name="plays", dtype=feast_types.Int64)],
+        source=FileSource(name="numbers", path="none", timestamp_field="event_ts"),
+    )
+    odd = {
+        "renamed": EVERYTHING[["whole"]].with_name("other_track"),
+        "mapped": EVERYTHING[["whole"]].with_join_key_map({"track_id": "seed_id"}),
+        "paired": pair,
+        "by_number": by_number,
+    }
+    services = [FeatureService(name=name, features=[view]) for name, view in odd.items()]
+    feast.apply([numbered, pair, by_number, *services])
+    for name, reason in [
+        ("renamed", "read under another name or key"),
+        ("mapped", "read under another name or key"),
+        ("paired", "not keyed by one text"),
+        ("by_number", "not keyed by one text"),
+    ]:
+        with pytest.raises(UsageError, match=f"service {name}: its view .* is {reason}"):
+            client(name)
 
 
 def test_no_key_and_the_same_key_twice(client, write):

@@ -487,9 +487,9 @@ def test_explain_tells_where_a_value_comes_from_and_what_it_was_before(platform,
         days.rows[DAYS[1]][ALL[0]]["computed_at"].isoformat(),
     )
     assert (was["value"], was["day"], was["made by run"]) == (old, "2020-03-01", "run-00001")
-    assert f"{days.table.path}/{now['file'].removeprefix('/')}" in Snapshot(
-        days.table, now["table version"]
-    ).files([DAYS[1]])
+    assert f"{days.table.path}/{now['file'].removeprefix('/')}" in Snapshot(days.table, now["table version"]).files(
+        [DAYS[1]]
+    )
     then = explain(replace(platform, run=start_run()), "track", ALL[0], "catalogue_age_days", before)
     assert (then["published"]["value"], then["before"], "online now" in then) == (old, "nothing else", False)
     show.record(as_rows(told), json=False)
