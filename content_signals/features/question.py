@@ -59,7 +59,8 @@ class Used:
 
     Attributes:
         version: of the table; history: of its history, None where it has none.
-        contract: fingerprint of the table's contract, and entity: what it is about. Kept here: a replay asks no contract.
+        contract: fingerprint of the table's contract.
+        entity: what it is about. Kept here: a replay asks no contract.
     """
 
     table: str

@@ -38,7 +38,7 @@ def not_as_written(store: FeatureStore, client: Any, view: View, table: Table, r
 
 
 def _replaced(client: Any, view: View, rows: pa.Table) -> list[bool]:
-    """Whether the store holds, instead of each row, a newer one, whoever wrote it, or the mark of what is taken down."""
+    """Whether the store holds a newer row in place of each, whoever wrote it, or the mark of what is taken down."""
     whole = rows.combine_chunks().to_batches()[0]
     names = encode.entity_keys(whole.column(view.join_key), view.join_key, view.project).to_pylist()
     expected = versions(whole.column(EVENT_TS), whole.column(COMPUTED_AT), "put").to_pylist()

@@ -42,7 +42,7 @@ def feature_store(settings: Settings) -> FeatureStore:
 
 
 def other_store() -> str:
-    """What kind of store Feast is pointed at that only Feast itself can write and read; empty for one Redis or Valkey."""
+    """Which store Feast is pointed at, where only Feast can write and read it; empty for one Redis or Valkey."""
     online = yaml.safe_load((REPO / "feature_store.yaml").read_text(encoding="utf-8")).get("online_store") or {}
     kind = online.get("type", "sqlite")  # Feast's own default
     if kind != "redis":

@@ -65,7 +65,7 @@ def stage_superseded(
 
 
 def complete_history(table: LakeTable, snapshot: Snapshot) -> None:
-    """Append what the newest promotion has superseded, where it was killed before it did: whoever reads waits no longer."""
+    """Append what the newest promotion has superseded, where it was killed before it did."""
     for entry in snapshot.delta.history(_LOOKED_BACK) if snapshot.delta else ():
         stage = snapshot.stage(date.fromisoformat(entry["day"])) if "day" in entry else None
         if stage:
