@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 
 from content_signals.contract import COMPUTED_AT, DAY
 from content_signals.errors import Superseded
+from content_signals.lake.commit import add_actions
 from content_signals.lake.history import SUPERSEDED_AT
 from content_signals.lake.layout import LakeTable, Run
 from content_signals.lake.promote import promote
@@ -122,7 +123,9 @@ def _superseded(table: LakeTable, aside: DataFrame, day: date, keys: Sequence[st
     gone = known.join(aside.select(*keys, COMPUTED_AT), on=[*keys, COMPUTED_AT], how="left_semi")
     folder = f"data/{run.folder}"
     _write(gone.withColumn(SUPERSEDED_AT, F.lit(run.now).cast("timestamp")), table.history, folder, day, keys)
-    return staged_files(table.history, folder, day)
+    files = staged_files(table.history, folder, day)
+    rows, _ = add_actions(table.history, day, files, run.fence)
+    return files if rows else ()  # most often there are none
 
 
 def clear(quarantine: LakeTable, day: date, run: Run) -> bool:
