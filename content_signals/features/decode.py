@@ -175,7 +175,10 @@ def _floats(tag: int, form: str) -> Callable[[Cells], list[Any]]:
         for cell in cells:
             if cell and cell[0] != tag:
                 raise ValueError(f"{_holds(cell)}, not a floating-point number of this size")
-        return [unpack(cell)[0] if cell else None for cell in cells]
+        try:
+            return [unpack(cell)[0] if cell else None for cell in cells]
+        except struct.error as error:
+            raise ValueError(f"the store holds no number: {error}") from error
 
     return read
 
