@@ -53,6 +53,8 @@ class Content(Declaration):
         each: columns among `reads` that tell the rows of one content apart, where it has several.
         batch: so many contents are computed before their results are kept.
         needs: what computing takes that not every installation has.
+        installed: results follow from that, too: the family's `installed()` names which it is, and under another one
+            everything is computed anew.
     """
 
     reads: tuple[str, ...]
@@ -62,6 +64,7 @@ class Content(Declaration):
     each: tuple[str, ...] = ()
     batch: int = 50_000
     needs: tuple[Need, ...] = ()
+    installed: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Content:
@@ -72,5 +75,6 @@ class Content(Declaration):
         require(bool(self.revision), "content: give a revision")
         require(set(self.each) <= set(self.reads), "content: `each` names columns that compute reads")
         require(not self.each or bool(self.id), "content: several rows of one content need its `id`")
+        require(bool(self.needs) or not self.installed, "content: say what is installed in `needs`")
         require(self.batch >= 1, f"content: a batch has at least one content, not {self.batch}")
         return self

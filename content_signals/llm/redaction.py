@@ -23,8 +23,9 @@ class Redactor:
         return text.replace(secret, _MASK) if len(secret) >= _SHORTEST else text
 
     def line(self, text: str, limit: int = 300) -> str:
-        """An error on one line, without keys, cut off at a limit."""
-        return " ".join(_LIKE_A_KEY.sub(_MASK, self.text(text)).split())[:limit]
+        """An error on one line, without keys or halves of characters, which no file keeps, cut off at a limit."""
+        line = " ".join(_LIKE_A_KEY.sub(_MASK, self.text(text)).split())[:limit]
+        return line.encode("utf-8", "replace").decode("utf-8")
 
     def __repr__(self) -> str:
         return "Redactor()"

@@ -18,6 +18,7 @@ from content_signals.llm.redaction import Redactor
 from content_signals.llm.reply import Reply
 from content_signals.llm.request import Request
 
+_MOST_TOKENS = 10**9  # of one call: more has no model, and a count beyond is a fault, as an unsigned -1
 # Codes of errors by which endpoints say that a filter stopped the call: of its prompt, that is of the transcript.
 _FILTERED = frozenset({"content_filter", "content_policy_violation"})
 
@@ -135,7 +136,7 @@ class OpenAITransport:
             key=request.key,
             content_id=request.content_id,
             text=said,
-            finish_reason=str(finish_reason),
+            finish_reason=self._clean(str(finish_reason)),
             refused=bool(refusal),
             prompt_tokens=prompt_tokens,
             output_tokens=output_tokens,
@@ -148,11 +149,11 @@ class OpenAITransport:
         )
 
     def _usage(self, request: Request, body: dict[str, Any], said: str) -> tuple[int, int, bool]:
-        """Tokens read and written, and whether they are estimates."""
+        """Tokens read and written, and whether they are estimates: also of a count that no call can have."""
         usage = body.get("usage")
         if isinstance(usage, dict):
             counted = usage.get("prompt_tokens"), usage.get("completion_tokens")
-            if all(isinstance(count, int) and count >= 0 for count in counted):
+            if all(isinstance(count, int) and 0 <= count <= _MOST_TOKENS for count in counted):
                 return int(counted[0] or 0), int(counted[1] or 0), False
         return request.prompt_tokens, tokens_of(said, self._endpoint.bytes_per_token), True
 

@@ -14,6 +14,8 @@ from pyarrow import fs
 from content_signals.lake.files import filesystem
 
 UNREADABLE = "it cannot be read"  # begins the reasons that may pass: the store may be at fault
+UNLISTED = "the folder cannot be listed"  # begins the reasons for which nobody knows which files are there
+_LOOP = "it is a link to a folder that it lies in"
 _NOT_UTF8 = "its name is not UTF-8: nothing that reads names as text can open it"
 
 
@@ -38,7 +40,7 @@ def folders_of(folder: str) -> list[str]:
     try:
         if isinstance(files, fs.LocalFileSystem):
             with os.scandir(inner) as entries:
-                return [entry.path for entry in entries if entry.is_dir() and _is_text(entry.name)]
+                return [entry.path for entry in entries if _is_text(entry.name) and _may_be_entered(entry)]
         found = files.get_file_info(fs.FileSelector(inner))
         return [f"{folder}/{info.base_name}" for info in found if info.type == fs.FileType.Directory]
     except OSError:
@@ -61,17 +63,39 @@ def _on_disk(folder: str, suffixes: tuple[str, ...], *, deep: bool) -> Iterator[
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_dir():
+                if _may_be_entered(entry):
                     below.append(entry.path)
+                elif _is_folder(entry):
+                    yield Found(f"{_text(entry.path)}/", unread=_LOOP)
                 elif entry.name.lower().endswith(suffixes):
                     yield _file(entry)
     except OSError as error:
-        yield Found(f"{_text(folder)}/", unread=f"the folder cannot be listed: {error.strerror or error}")
+        yield Found(f"{_text(folder)}/", unread=f"{UNLISTED}: {error.strerror or error}")
     for sub in below:
         if not _is_text(os.path.basename(sub)):  # noqa: PTH119  a path of bytes that are no text
             yield Found(f"{_text(sub)}/", unread=_NOT_UTF8)
         elif deep:
             yield from _on_disk(sub, suffixes, deep=True)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one, or a link to one; a link that leads nowhere, or in circles, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _may_be_entered(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, and no link to one that it lies in: there is no end to those."""
+    if not _is_folder(entry):
+        return False
+    if not entry.is_symlink():
+        return True
+    above = [entry.path]
+    while (parent := os.path.dirname(above[-1])) not in ("", above[-1]):  # noqa: PTH120  a path of bytes may be no text
+        above.append(parent)
+    return os.path.realpath(entry.path) not in map(os.path.realpath, above[1:])
 
 
 def _file(entry: os.DirEntry[str]) -> Found:

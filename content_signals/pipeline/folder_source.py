@@ -21,7 +21,7 @@ from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_days
 from content_signals.lake.session import workers
 from content_signals.lake.snapshot import Snapshot
-from content_signals.pipeline.folder_files import UNREADABLE, Found, digest, files_of, folders_of
+from content_signals.pipeline.folder_files import UNLISTED, UNREADABLE, Found, digest, files_of, folders_of
 from content_signals.pipeline.landing import LandingFile, broken
 from content_signals.pipeline.parsed import Parsed, family
 
@@ -55,9 +55,17 @@ def parse(spark: SparkSession, source: Source, folders: Mapping[date, str], tabl
     parsed = family(source).parse(old.unionByName(read)).persist()
     bad = F.col("_reason").isNotNull()
     failing = F.col("unread").startswith(UNREADABLE)
+    unlisted = F.when(F.col("unread").startswith(UNLISTED), F.concat_ws(" ", "path", "unread"))
     counted = parsed.agg(
-        F.count(F.lit(1)).alias("lines"), F.count_if(bad).alias("malformed"), F.count_if(failing).alias("failing")
+        F.count(F.lit(1)).alias("lines"), F.count_if(bad).alias("malformed"), F.count_if(failing).alias("failing"),
+        F.min(unlisted).alias("unlisted")
     ).collect()[0]
+    if counted["unlisted"]:
+        raise Temporary(
+            f"{source.table}: {counted['unlisted']}: nobody knows which of its files are still there",
+            state="nothing was ingested; the days are as they were, and so is what is served",
+            next_step="see that the folder can be listed, or take it away, then ingest the day again",
+        )
     if counted["failing"] > max(1, counted["lines"] * _FAILING):
         raise Temporary(
             f"{source.table}: {counted['failing']} of {counted['lines']} files of {folder} cannot be read",

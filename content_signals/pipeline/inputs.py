@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import importlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 from content_signals.catalog import Catalog
@@ -22,7 +24,14 @@ def revision_of(table: Table) -> str:
     content = table.content
     assert content is not None  # whoever calls has looked
     declared = repr((content.reads, content.id, content.each, [(c.name, c.type) for c in table.computed]))
-    return f"{content.revision} {hashlib.sha256(declared.encode()).hexdigest()[:12]}"
+    return " ".join([content.revision, hashlib.sha256(declared.encode()).hexdigest()[:12], *_installed(table)])
+
+
+def _installed(table: Table) -> Iterator[str]:
+    """What else results follow from, and each installation has its own: the model that an endpoint serves, say."""
+    content = table.content
+    if content and content.installed and all(need.is_met(os.environ) for need in content.needs):
+        yield importlib.import_module(f"content_signals.signals.{table.family}.compute").installed()
 
 
 class Snapshots:

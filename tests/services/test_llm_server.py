@@ -78,7 +78,16 @@ def test_a_streamed_answer_is_the_same_reply(ask):
     assert server.calls[0].body["stream_options"] == {"include_usage": True}
 
 
-@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": "many", "completion_tokens": 1}, {"prompt_tokens": -1}])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        {"prompt_tokens": "many", "completion_tokens": 1},
+        {"prompt_tokens": -1, "completion_tokens": 1},
+        {"prompt_tokens": 2**64 - 1, "completion_tokens": 1},  # no column keeps it
+    ],
+)
 def test_tokens_that_nobody_counted_are_estimated_and_said_to_be(ask, usage):
     (reply,), _ = ask(says(completion(TEXT, usage=usage)))
     assert reply.estimated
@@ -238,6 +247,12 @@ def test_another_key_in_the_environment_is_not_sent(ask, monkeypatch):
 def test_without_its_key_nobody_is_asked(ask):
     with pytest.raises(UsageError, match="no MY_KEY"):
         ask(says(completion(TEXT)), at={"key_name": "MY_KEY"})
+
+
+def test_half_a_character_in_an_error_is_no_end_of_a_row(ask):
+    (found,), _ = ask(says('{"error": {"message": "no \\ud83d"}}', 400))
+    assert found.status is Status.REFUSED
+    assert found.error.encode().endswith(b"no ?")
 
 
 def test_half_a_character_is_no_end_of_a_reply(ask):

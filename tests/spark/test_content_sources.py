@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 from content_signals.errors import BrokenData, Temporary
 from content_signals.inspection.quarantine import quarantined
 from content_signals.pipeline import folder_source
+from content_signals.pipeline.folder_files import files_of
 from content_signals.pipeline.ingest import ingest
 
 DAY = date(2020, 3, 1)
@@ -151,6 +152,55 @@ def test_what_cannot_be_opened_is_set_aside_and_stops_nothing(context, landing, 
         "its name is not UTF-8: nothing that reads names as text can open it": ["caf\\xe9.wav", "deep\\xe9/"],
         "it has gone while the folder was read": ["dangling.wav"],
     }
+
+
+def test_links_that_lead_in_circles_hide_no_file(context, landing, take):
+    for name in ("a.wav", "b.wav", "sub/c.wav", "sub/deep/er/d.wav", "elsewhere/e.wav"):
+        sound(landing, name, name.encode())
+    audio = landing / "audio"
+    (audio / "loop").symlink_to("loop")
+    (audio / "loop.wav").symlink_to("loop.wav")
+    (audio / "self").symlink_to(".")
+    (audio / "sub/deep/er/up").symlink_to(audio / "sub")
+    (audio / "sub/across").symlink_to(audio / "elsewhere")
+    (audio / "elsewhere/back").symlink_to(audio / "sub")
+    assert take("audio_clips").exit_code == 0
+    # What is linked is there under both names, and each circle ends where it began.
+    assert set(rows_of(context, "audio_clips")) == {
+        "a.wav", "b.wav", "sub/c.wav", "sub/deep/er/d.wav", "elsewhere/e.wav", "sub/across/e.wav",
+        "elsewhere/back/c.wav", "elsewhere/back/deep/er/d.wav",
+    }  # fmt: skip
+    assert reasons(context, "audio_clips")["it is a link to a folder that it lies in"] >= 2
+    assert reasons(context, "audio_clips")["it cannot be read: Too many levels of symbolic links"] == 1
+
+
+def test_a_folder_that_cannot_be_listed_takes_nothing_away(context, landing, take, monkeypatch):
+    for name in ("a.wav", "sub/b.wav", "sub/deep/er/c.wav"):
+        sound(landing, name, name.encode())
+    assert take("audio_clips").exit_code == 0
+    sound(landing, "new.wav", b"new")
+    plain = os.scandir
+
+    def failing(path):
+        if str(path).endswith("/er"):
+            raise OSError(116, "Stale file handle")
+        return plain(path)
+
+    monkeypatch.setattr("content_signals.pipeline.folder_files.os.scandir", failing)
+    listed = [one for one in files_of(str(landing / "audio"), (".wav",), deep=True) if one.unread]
+    assert [(Path(one.path).name, one.unread) for one in listed] == [("er", "the folder cannot be listed: Stale file handle")]
+    monkeypatch.setattr(folder_source, "_hashed", lambda root: lambda batches: told_unlisted(batches))
+    with pytest.raises(Temporary, match="the folder cannot be listed: Stale file handle: nobody knows which"):
+        take("audio_clips", NEXT)
+    assert set(rows_of(context, "audio_clips")) == {"a.wav", "sub/b.wav", "sub/deep/er/c.wav"}
+
+
+def told_unlisted(batches):
+    """As a worker says it, which the test's own `scandir` does not reach."""
+    for batch in batches:
+        why = pa.array(["the folder cannot be listed: Stale file handle"] * batch.num_rows)
+        columns = [*batch.columns[:-1], pa.nulls(batch.num_rows, pa.string()), why]
+        yield pa.RecordBatch.from_arrays(columns, [*batch.schema.names[:-1], "sha256", "unread"])
 
 
 def test_a_store_that_fails_is_tried_again(context, landing, take, monkeypatch):

@@ -28,6 +28,7 @@ EPISODE_MAIN_TOPIC_V1 = Table(
         routing=f"sure from {SURE_FROM}",
         batch=500,
         needs=(LANGUAGE_MODEL,),
+        installed=True,
     ),
     columns=(
         Computed("routed_topic", "string", about="The main topic, one of those of episode_topics_v1, whoever says so"),

@@ -36,6 +36,11 @@ def compute(contents: DataFrame) -> DataFrame:
     return tagged(contents, run_of_environment())
 
 
+def installed() -> str:
+    """Which model at which endpoint, with which prompt: another one is asked about every content anew."""
+    return run_of_environment().identity.prefix[:12]
+
+
 def why_no_row() -> str:
     """Why the run of today ended."""
     return day.why_no_row(run_of_environment())

@@ -14,7 +14,9 @@ EPISODE_TAGS_LLM_V1 = Table(
     version=1,
     entity=EPISODE,
     driver=Input("episode_transcripts_v1"),
-    content=Content(id="sha256", reads=("transcript",), revision=REVISION, batch=500, needs=(LANGUAGE_MODEL,)),
+    content=Content(
+        id="sha256", reads=("transcript",), revision=REVISION, batch=500, needs=(LANGUAGE_MODEL,), installed=True
+    ),
     columns=(
         Computed("status", "string", about="ok, or what is wrong with the answer; then there are no tags"),
         Computed("error", "string", about="What is wrong with the answer; null where it is good"),
