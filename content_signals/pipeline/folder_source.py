@@ -57,8 +57,10 @@ def parse(spark: SparkSession, source: Source, folders: Mapping[date, str], tabl
     failing = F.col("unread").startswith(UNREADABLE)
     unlisted = F.when(F.col("unread").startswith(UNLISTED), F.concat_ws(" ", "path", "unread"))
     counted = parsed.agg(
-        F.count(F.lit(1)).alias("lines"), F.count_if(bad).alias("malformed"), F.count_if(failing).alias("failing"),
-        F.min(unlisted).alias("unlisted")
+        F.count(F.lit(1)).alias("lines"),
+        F.count_if(bad).alias("malformed"),
+        F.count_if(failing).alias("failing"),
+        F.min(unlisted).alias("unlisted"),
     ).collect()[0]
     if counted["unlisted"]:
         raise Temporary(

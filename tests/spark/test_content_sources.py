@@ -188,7 +188,9 @@ def test_a_folder_that_cannot_be_listed_takes_nothing_away(context, landing, tak
 
     monkeypatch.setattr("content_signals.pipeline.folder_files.os.scandir", failing)
     listed = [one for one in files_of(str(landing / "audio"), (".wav",), deep=True) if one.unread]
-    assert [(Path(one.path).name, one.unread) for one in listed] == [("er", "the folder cannot be listed: Stale file handle")]
+    assert [(Path(one.path).name, one.unread) for one in listed] == [
+        ("er", "the folder cannot be listed: Stale file handle")
+    ]
     monkeypatch.setattr(folder_source, "_hashed", lambda root: lambda batches: told_unlisted(batches))
     with pytest.raises(Temporary, match="the folder cannot be listed: Stale file handle: nobody knows which"):
         take("audio_clips", NEXT)

@@ -74,6 +74,16 @@ def test_a_wave_written_to_a_pipe_does_not_know_its_size(size):
         assert reason(bytes(content)) == "no samples"
 
 
+@pytest.mark.parametrize("tags", [b"", b"ID3\4\0\0\0\0\1\2" + b"x" * 130])
+def test_an_mp3_that_does_not_count_its_frames_is_not_guessed_at(tags):
+    """The decoder would stop where it has guessed: loud at first, then silent, 8 s are 2 of them."""
+    samples = np.concatenate([noise(2.0, 44_100), np.zeros(6 * 44_100, np.float32)])
+    content = bytes_of(samples, 44_100, "MP3", "MPEG_LAYER_III")
+    assert len(decoded(tags + content)) == len(samples)
+    headless = content[content.index(content[:2], 4) :]
+    assert reason(tags + headless) == "its header does not say how long it is"
+
+
 def test_a_name_proves_nothing():
     """There is no name here at all: what the bytes are decides."""
     assert reason(b"hello, this is a text") == "not audio that is read here: neither WAV, AIFF, FLAC, Ogg nor MP3"
@@ -82,7 +92,8 @@ def test_a_name_proves_nothing():
         "damaged: WAV by its first bytes, and the rest of its header cannot be read"
     )
     assert reason(b"OggS" + b"\0" * 1000) == "cut short: it ends before its end"
-    assert reason(b"ID3" + b"\0" * 1000).startswith("damaged: MP3")
+    assert reason(b"ID3" + b"\0" * 1000) == "its header does not say how long it is"
+    assert reason(b"ID3" + b"\0" * 500 + b"\xff\xfb\x90\x00" + b"Info\0\0\0\1" + b"\0" * 1000).startswith("its header")
 
 
 def test_a_file_with_no_samples_and_one_with_one():

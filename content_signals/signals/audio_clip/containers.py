@@ -17,6 +17,7 @@ _SEARCHED_BYTES = 2 * _LARGEST_PAGE  # the last page, and tags that some tools a
 _SAMPLES = {b"RIFF": ("<", b"data"), b"RIFX": (">", b"data"), b"FORM": (">", b"SSND")}  # byte order, chunk of samples
 _OPEN_ENDED = 0x7FFF_0000  # what writes to a pipe does not know the size, and writes 0 or about the largest there is
 _MOST_CHUNKS = 1_000
+_FIRST_FRAME = 200  # its header stands behind 38 bytes at most; there may be some padding before
 
 
 def container(head: bytes) -> str | None:
@@ -29,14 +30,32 @@ def container(head: bytes) -> str | None:
 def is_cut(file: IO[bytes], kind: str) -> bool:
     """Whether the container itself says that there should be more. Leaves the file at its start.
 
-    FLAC says how many samples there should be, and the decoder counts them. Of an MP3 only those with a Xing or VBRI
-    header are known to be cut: the others are frames, as many as come.
+    FLAC says how many samples there should be, and the decoder counts them; so does an MP3 that `says_its_length`.
     """
     try:
         size = file.seek(0, os.SEEK_END)
         if kind == "Ogg":
             return _ogg_is_cut(file, size)
         return kind in ("WAV", "AIFF") and _chunks_are_cut(file, size)
+    finally:
+        file.seek(0)
+
+
+def says_its_length(file: IO[bytes]) -> bool:
+    """Whether an MP3 has a header of Xing, LAME or Fraunhofer with the number of its frames. Leaves it at its start.
+
+    Without one the decoder guesses from the size and the first frame, stops where it has guessed, and is wrong
+    wherever the bit rate varies.
+    """
+    try:
+        file.seek(0)
+        while (head := file.read(10)).startswith(b"ID3") and len(head) == 10:
+            size = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(head[6:])))  # ID3v2.4, 3.1
+            file.seek(size + (10 if head[5] & 0x10 else 0), os.SEEK_CUR)
+        frame = head + file.read(_FIRST_FRAME)
+        at = max(frame.find(b"Xing"), frame.find(b"Info"))
+        counted = at >= 0 and len(frame) > at + 7 and frame[at + 7] & 1  # a flag: the number of frames is there
+        return bool(counted) or b"VBRI" in frame
     finally:
         file.seek(0)
 

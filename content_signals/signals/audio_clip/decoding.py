@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from content_signals.signals.audio_clip.containers import KNOWN, container, is_cut
+from content_signals.signals.audio_clip.containers import KNOWN, container, is_cut, says_its_length
 from content_signals.signals.audio_clip.unusable import Unusable
 
 LONGEST_S = (
@@ -95,6 +95,8 @@ def opened(file: IO[bytes]) -> Iterator[Sound]:
         raise Unusable(f"not audio that is read here: neither {', '.join(KNOWN[:-1])} nor {KNOWN[-1]}")
     if is_cut(file, kind):
         raise cut_short()
+    if kind == "MP3" and not says_its_length(file):
+        raise Unusable("its header does not say how long it is")
     try:
         # By its descriptor: libsndfile reads it without coming back to Python for every few bytes.
         decoder = soundfile.SoundFile(file.fileno(), closefd=False)
