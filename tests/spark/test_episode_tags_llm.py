@@ -11,8 +11,10 @@ import pytest
 from content_signals.contract import STAMPS
 from content_signals.errors import UsageError
 from content_signals.llm import day
+from content_signals.pipeline.inputs import revision_of
 from content_signals.quality.scan import Scanner
 from content_signals.quality.suite import read_suite
+from content_signals.signals.episode_main_topic.contract import EPISODE_MAIN_TOPIC_V1
 from content_signals.signals.episode_tags_llm.answer import FLAGS, TOPICS
 from content_signals.signals.episode_tags_llm.compute import compute, place, run_of_environment, why_no_row
 from content_signals.signals.episode_tags_llm.contract import EPISODE_TAGS_LLM_V1
@@ -127,6 +129,27 @@ def test_without_an_endpoint_the_call_is_refused(monkeypatch, spark):
         compute(spark.createDataFrame([], SCHEMA))
     with pytest.raises(UsageError, match="cannot be read"):
         run_of_environment({"CONTENT_SIGNALS_LLM": "/nowhere/llm.toml"})
+
+
+@pytest.mark.parametrize("table", [EPISODE_TAGS_LLM_V1, EPISODE_MAIN_TOPIC_V1], ids=lambda table: table.family)
+def test_another_model_is_asked_about_every_content(tmp_path, monkeypatch, table):
+    """What is kept is kept under all that a reply depends on, and a day made by another model is out of date."""
+
+    def revision(weights="w", more="", url="http://127.0.0.1:1/v1"):
+        file = tmp_path / "llm.toml"
+        file.write_text(
+            f'[endpoint]\nbase_url = "{url}"\nweights = "{weights}"\n{more}[budget]\n[ledger]\npath = "{tmp_path}/l"\n'
+        )
+        monkeypatch.setenv("CONTENT_SIGNALS_LLM", str(file))
+        return revision_of(table)
+
+    assert revision() == revision(url="http://127.0.0.1:2/v1")
+    assert (
+        len({revision(), revision("other"), revision(more='model = "m"\n'), revision(more='structured = "json"\n')})
+        == 4
+    )
+    monkeypatch.delenv("CONTENT_SIGNALS_LLM")
+    assert revision_of(table).startswith(table.content.revision)  # nothing is computed here, and nothing fails
 
 
 def test_a_spent_budget_is_told_and_the_next_run_has_what_it_was_raised_by(spark, tmp_path, monkeypatch):
