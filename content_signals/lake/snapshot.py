@@ -8,9 +8,9 @@ from datetime import date
 from functools import cached_property
 
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from content_signals.lake.files import list_folder, read_json
+from content_signals.lake.files import all_exist, list_folder, read_json
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.stage import Stage, StagedFile
 
@@ -100,6 +100,15 @@ class Snapshot:
         with ThreadPoolExecutor(max_workers=8) as pool:
             stages = pool.map(self.stage, wanted)
         return {day: stage.digest for day, stage in zip(wanted, stages, strict=True) if stage}
+
+
+def kept(table: LakeTable, version: int, day: date) -> Snapshot | None:
+    """A table at a version, None where that, or a file of the day, is not kept any more."""
+    try:
+        then = Snapshot(table, version)
+        return then if all_exist(then.files([day])) else None
+    except DeltaError:
+        return None
 
 
 def app_id(table: LakeTable, day: date) -> str:

@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any
 
 import pyarrow as pa
-from deltalake.exceptions import DeltaError
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -24,10 +23,10 @@ from content_signals.features.served import Marker, Promoted
 from content_signals.features.store import online_client, refuse_other_store, store_answers
 from content_signals.features.sweep import living_keys
 from content_signals.features.views import time_to_live
-from content_signals.lake.files import all_exist, write_json
+from content_signals.lake.files import write_json
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_days, with_columns
-from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.snapshot import Snapshot, kept
 from content_signals.lake.takedowns import taken_down
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.takedown import view_of
@@ -102,12 +101,8 @@ def _rows(spark: SparkSession, table: Table, snapshot: Snapshot, day: date, samp
 
 def _published(table: Table, lake_table: LakeTable, published: Promoted) -> Snapshot:
     """The table as it was published."""
-    try:
-        then = Snapshot(lake_table, published.version)
-        if all_exist(then.files([published.date])):
-            return then
-    except DeltaError:
-        pass
+    if then := kept(lake_table, published.version, published.date):
+        return then
     raise NotLanded(
         f"{table.table}: version {published.version}, which was published, is not kept any more",
         next_step=f"publish_features --table {table.table} --day D",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -40,7 +41,11 @@ def folders_of(folder: str) -> list[str]:
     try:
         if isinstance(files, fs.LocalFileSystem):
             with os.scandir(inner) as entries:
-                return [entry.path for entry in entries if _is_text(entry.name) and _may_be_entered(entry)]
+                return [
+                    entry.path
+                    for entry in entries
+                    if _is_text(entry.name) and _is_folder(entry) and not _leads_back(entry)
+                ]
         found = files.get_file_info(fs.FileSelector(inner))
         return [f"{folder}/{info.base_name}" for info in found if info.type == fs.FileType.Directory]
     except OSError:
@@ -63,10 +68,11 @@ def _on_disk(folder: str, suffixes: tuple[str, ...], *, deep: bool) -> Iterator[
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if _may_be_entered(entry):
-                    below.append(entry.path)
-                elif _is_folder(entry):
-                    yield Found(f"{_text(entry.path)}/", unread=_LOOP)
+                if _is_folder(entry):
+                    if _leads_back(entry):
+                        yield Found(f"{_text(entry.path)}/", unread=_LOOP)
+                    else:
+                        below.append(entry.path)
                 elif entry.name.lower().endswith(suffixes):
                     yield _file(entry)
     except OSError as error:
@@ -79,23 +85,27 @@ def _on_disk(folder: str, suffixes: tuple[str, ...], *, deep: bool) -> Iterator[
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is one, or a link to one; a link that leads nowhere, or in circles, is none."""
+    """Whether it is one, or a link to one; a link that leads nowhere, or in circles, is none.
+
+    Raises:
+        OSError: nobody can tell: then what holds it is not listed either, for files may lie below.
+    """
     try:
         return entry.is_dir()
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            return False
+        raise
 
 
-def _may_be_entered(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder, and no link to one that it lies in: there is no end to those."""
-    if not _is_folder(entry):
-        return False
+def _leads_back(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a link to a folder that it lies in: there is no end to those."""
     if not entry.is_symlink():
-        return True
+        return False
     above = [entry.path]
     while (parent := os.path.dirname(above[-1])) not in ("", above[-1]):  # noqa: PTH120  a path of bytes may be no text
         above.append(parent)
-    return os.path.realpath(entry.path) not in map(os.path.realpath, above[1:])
+    return os.path.realpath(entry.path) in map(os.path.realpath, above[1:])
 
 
 def _file(entry: os.DirEntry[str]) -> Found:

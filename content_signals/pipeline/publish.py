@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
-from deltalake.exceptions import DeltaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -28,11 +27,11 @@ from content_signals.features.retirement import retired_since
 from content_signals.features.served import Marker, Promoted, Served
 from content_signals.features.store import feature_store, online_client, store_answers
 from content_signals.features.sweep import sweep
-from content_signals.lake.files import all_exist, remove, write_json
+from content_signals.lake.files import remove, write_json
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_days, with_columns
 from content_signals.lake.receipts import Receipt, append_receipt
-from content_signals.lake.snapshot import Snapshot
+from content_signals.lake.snapshot import Snapshot, kept
 from content_signals.lake.stage import Stage
 from content_signals.lake.takedowns import taken_down
 from content_signals.pipeline.context import Context, Outcome
@@ -245,19 +244,15 @@ class Publication:
             aside = self._day_of(self.quarantine.table, state.aside, state.date)
             if aside is None:
                 return None
-            kept = aside.select(key).where(F.col(key).isNotNull()).distinct()
-            kept = kept.join(rows.select(key), on=key, how="left_anti")
-            frames.append(kept.withColumns(dict.fromkeys((EVENT_TS, COMPUTED_AT), F.lit(None).cast("timestamp"))))
+            keys = aside.select(key).where(F.col(key).isNotNull()).distinct()
+            keys = keys.join(rows.select(key), on=key, how="left_anti")
+            frames.append(keys.withColumns(dict.fromkeys((EVENT_TS, COMPUTED_AT), F.lit(None).cast("timestamp"))))
         return reduce(DataFrame.unionByName, frames)
 
     def _day_of(self, table: LakeTable, version: int, day: date) -> DataFrame | None:
         """A day as it was at a version; None where that is not kept any more."""
-        try:
-            then = Snapshot(table, version)
-            if all_exist(then.files([day])):
-                return read_days(self.spark, then, [day])
-        except DeltaError:
-            pass
+        if then := kept(table, version, day):
+            return read_days(self.spark, then, [day])
         self.context.say(f"{table.name}: version {version} is not kept any more")
         return None
 

@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 
 from content_signals.errors import BrokenData, Temporary
 from content_signals.inspection.quarantine import quarantined
-from content_signals.pipeline import folder_source
+from content_signals.pipeline import folder_files, folder_source
 from content_signals.pipeline.folder_files import files_of
 from content_signals.pipeline.ingest import ingest
 
@@ -197,6 +197,24 @@ def test_a_folder_that_cannot_be_listed_takes_nothing_away(context, landing, tak
     assert set(rows_of(context, "audio_clips")) == {"a.wav", "sub/b.wav", "sub/deep/er/c.wav"}
 
 
+def test_a_link_of_which_nobody_can_tell_whether_it_is_a_folder_is_no_missing_file(landing, monkeypatch):
+    sound(landing, "a.wav", b"a")
+    (landing / "audio/away").symlink_to("/mounted/elsewhere")
+    (landing / "audio/long").symlink_to("x" * 300)
+    assert [one.unread for one in files_of(str(landing / "audio"), (".wav",), deep=True)] == [None]
+
+    plain = folder_files._is_folder
+
+    def unknown(entry):
+        if entry.name == "away":
+            raise PermissionError(13, "Permission denied")
+        return plain(entry)
+
+    monkeypatch.setattr(folder_files, "_is_folder", unknown)
+    found = [one.unread for one in files_of(str(landing / "audio"), (".wav",), deep=True) if one.unread]
+    assert found == ["the folder cannot be listed: Permission denied"]
+
+
 def told_unlisted(batches):
     """As a worker says it, which the test's own `scandir` does not reach."""
     for batch in batches:
@@ -210,8 +228,6 @@ def test_a_store_that_fails_is_tried_again(context, landing, take, monkeypatch):
         sound(landing, f"{name}.wav", b"RIFF")
 
     def hashed(root):
-        from content_signals.pipeline import folder_files
-
         def read(batches):
             for batch in batches:
                 why = [f"{folder_files.UNREADABLE}: Input/output error"] * batch.num_rows
