@@ -195,9 +195,12 @@ class Documents:
 
     def live(self) -> tuple[str | None, dict[str, str]]:
         """The live version, and what the last flip has noted."""
-        services = self.store.registry.list_feature_services(self.store.project, allow_cache=True)
-        service = next((service for service in services if service.name == SERVICE), None)
-        if service is None:
+        from feast.errors import FeatureServiceNotFoundException
+
+        # Not by Feast's lists: they are kept by the address of a copy of the registry, which another copy gets later.
+        try:
+            service = self.store.registry.get_feature_service(SERVICE, self.store.project, allow_cache=True)
+        except FeatureServiceNotFoundException:
             return None, {}
         return service.feature_view_projections[0].name, dict(service.tags)
 

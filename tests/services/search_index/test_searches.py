@@ -138,6 +138,20 @@ def test_no_index_at_all_says_what_to_run(context, tmp_path):
         pass
 
 
+def test_which_version_is_live_is_not_taken_from_another_registry(context, tmp_path):
+    # Feast keeps what it has listed by the address of a registry's copy; freed ones are given out again.
+    live = set()
+    for _ in range(20):
+        with closing(Documents(settings_in(tmp_path))) as empty:
+            assert empty.live()[0] is None
+        del empty
+        with closing(Documents(context.settings)) as documents:
+            live.add(documents.live()[0])
+        del documents
+    assert len(live) == 1
+    assert None not in live
+
+
 def test_a_plan_without_words_ranks_by_meaning_alone(context):
     documents = Documents(context.settings)
     with closing(documents), Searcher(documents, context.lake, embed, MODEL, Plan(words=0)) as found:
