@@ -14,10 +14,12 @@ import pyarrow as pa
 
 from content_signals.errors import BrokenData, UnknownName
 from content_signals.features.decode import Column, aware, moment, values_of
+from content_signals.features.entity_key import INT32, INT64, STRING, Key
 from content_signals.features.row_version import GONE, TAKEN_DOWN, state_of
 from content_signals.features.service_plan import ServicePlan, ViewPlan
 
-Rows = Mapping[str, Sequence[Sequence[bytes | None]]]  # join key -> a reply of the store a key
+Wanted = Mapping[str, Sequence[Key]]  # column -> keys, all of one length
+Rows = Sequence[Sequence[Sequence[bytes | None]]]  # of each key of the plan, a reply of the store a row
 
 
 class Status(StrEnum):
@@ -36,6 +38,7 @@ class Status(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+_KEYS = {STRING: pa.string(), INT32: pa.int32(), INT64: pa.int64()}
 _NOT_THERE = {GONE: Status.MISSING, TAKEN_DOWN: Status.TAKEN_DOWN}
 
 
@@ -66,13 +69,15 @@ class Features:
     """Features of some keys, in the order they were asked for.
 
     Attributes:
-        keys: join key -> the keys.
+        keys: column -> the keys.
+        key_kinds: column -> number of the feast.types.ValueType of its keys.
         columns: full name, view:feature -> its values; none where the status says that they cannot be used.
         states: view -> status and age of its values.
         as_of: microseconds since 1970 at which freshness was judged.
     """
 
-    keys: Mapping[str, Sequence[str]]
+    keys: Wanted
+    key_kinds: Mapping[str, int]
     columns: Mapping[str, Column]
     states: Mapping[str, ViewState]
     as_of: int
@@ -105,7 +110,7 @@ class Features:
 
     def arrow(self) -> pa.Table:
         """Keys and features, types exact, with nulls."""
-        keys = {name: pa.array(values, pa.string()) for name, values in self.keys.items()}
+        keys = {name: pa.array(values, _KEYS[self.key_kinds[name]]) for name, values in self.keys.items()}
         return pa.table(keys | {name: column.arrow() for name, column in self.columns.items()})
 
     def pandas(self) -> Any:
@@ -140,14 +145,12 @@ class Features:
         return feature if feature in self.states else self._full(feature).split(":")[0]
 
 
-def read_replies(
-    plan: ServicePlan, keys: Mapping[str, Sequence[str]], rows: Rows, as_of: int, *, keep_stale: bool
-) -> Features:
+def read_replies(plan: ServicePlan, keys: Wanted, rows: Rows, as_of: int, *, keep_stale: bool) -> Features:
     """What the store's replies say: a row that is stale, gone or taken down has no values."""
     columns, states = {}, {}
     usable = {Status.PRESENT, Status.STALE} if keep_stale else {Status.PRESENT}
-    for view, first in plan.places:
-        replies = rows[view.join_key]
+    for view, number, first in plan.places:
+        replies = rows[number]
         state = states[view.name] = _state(view, replies, first, as_of)
         if not usable.issuperset(state.status):
             pairs = zip(replies, state.status, strict=True)
@@ -159,9 +162,9 @@ def read_replies(
             raise BrokenData(
                 f"{name}: {error}, as the registry says",
                 state="the view was registered with another type than its rows were written with",
-                next_step=f"publish_features --table {view.name} --day D --full writes every row anew",
+                next_step=f"publish_features --table {view.view} --day D --full writes every row anew",
             ) from error
-    return Features(keys, columns, states, as_of)
+    return Features(keys, plan.key_kinds, columns, states, as_of)
 
 
 def _state(view: ViewPlan, replies: Sequence[Sequence[bytes | None]], first: int, as_of: int) -> ViewState:

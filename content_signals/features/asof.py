@@ -23,6 +23,9 @@ class Rows:
     """The rows of a view.
 
     Attributes:
+        view: what its features are called after, view__feature.
+        asked: column of the entity rows that has the keys.
+        key: column of the relation that has them.
         relation: SQL of a relation with the key, the features, `event_ts` and `computed_at`, and, of rows that rebuilds
             have superseded, `superseded_at`, null in rows that are in the table; and `_place`, a number of its own for
             each row, the same whenever it is read.
@@ -30,6 +33,7 @@ class Rows:
     """
 
     view: str
+    asked: str
     key: str
     features: tuple[str, ...]
     relation: str
@@ -53,9 +57,18 @@ def joined(entities: str, views: Sequence[Rows], mode: Mode) -> str:
     lasts = " ".join(_found(rows, alias, mode) for alias, _, rows in numbered)
     found = f"select {', '.join(['e.*', *places])} from ({entities}) e {lasts}"
     columns = [f"e.* exclude ({', '.join([ROW, *(place for _, place, _ in numbered)])})"]
-    columns += [f'{_alive(r, alias, name)} as "{r.view}__{name}"' for alias, _, r in numbered for name in r.features]
+    columns += [
+        f"{_alive(rows, alias, name)} as {quoted(f'{rows.view}__{name}')}"
+        for alias, _, rows in numbered
+        for name in rows.features
+    ]
     fetched = " ".join(_fetched(rows, alias, place) for alias, place, rows in numbered)
     return f"with found as materialized ({found}) select {', '.join(columns)} from found e {fetched} order by e.{ROW}"
+
+
+def quoted(name: str) -> str:
+    """A name that a service has chosen, as SQL reads it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def own_columns(views: int) -> set[str]:
@@ -70,9 +83,10 @@ def _found(rows: Rows, alias: str, mode: Mode) -> str:
     """
     # In event mode a moment stands after every row that became valid at it, whenever that was computed.
     moment = _AT if mode == "known" else f"{_AT} * {_ABOVE} + {_NO_END}"
+    asked = f"e.{quoted(rows.asked)}"
     return (
         f'asof left join (select *, hash("{rows.key}") as _hash from ({_timeline(rows, mode)})) {alias}'
-        f' on hash(e."{rows.key}") = {alias}._hash and e."{rows.key}" = {alias}."{rows.key}"'
+        f' on hash({asked}) = {alias}._hash and {asked} = {alias}."{rows.key}"'
         f" and {moment} >= {alias}._since"
     )
 

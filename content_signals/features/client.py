@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -22,7 +22,7 @@ import redis
 import redis.asyncio
 
 from content_signals.errors import Temporary, UnknownName, UsageError
-from content_signals.features.answer import Features, Rows, read_replies
+from content_signals.features.answer import Features, Rows, Wanted, read_replies
 from content_signals.features.connections import Connections
 from content_signals.features.keys import Keys, by_column
 from content_signals.features.last_known import LastKnown
@@ -105,7 +105,7 @@ class FeatureClient:
         """Features of some keys.
 
         Args:
-            keys: of a service about one entity a list; otherwise join key -> list, all of one length.
+            keys: of a service with one key column a list; otherwise column -> list, all of one length.
             as_of: freshness is judged at this moment; default: now.
 
         Raises:
@@ -113,7 +113,7 @@ class FeatureClient:
             Temporary: the store does not answer in time, and nothing is kept of what it said.
         """
         plan = self._current()
-        wanted = by_column(plan.service, plan.join_keys, keys)
+        wanted = by_column(plan.service, plan.keys, keys)
         try:
             rows = self._read(plan, wanted)
         except redis.RedisError as error:
@@ -123,7 +123,7 @@ class FeatureClient:
     async def aget(self, keys: Keys, as_of: datetime | None = None) -> Features:
         """`get`, for asynchronous callers."""
         plan = self._current()
-        wanted = by_column(plan.service, plan.join_keys, keys)
+        wanted = by_column(plan.service, plan.keys, keys)
         try:
             rows = await self._aread(plan, wanted)
         except redis.RedisError as error:
@@ -183,20 +183,19 @@ class FeatureClient:
             if plan != self._plan:
                 self._plan = plan
 
-    def _read(self, plan: ServicePlan, wanted: Mapping[str, Sequence[str]]) -> Rows:
+    def _read(self, plan: ServicePlan, wanted: Wanted) -> Rows:
         """One packed pipeline, one round trip."""
-        replies = iter(self._connections.exchange(self._packed(plan, wanted), sum(map(len, wanted.values()))))
-        return {name: list(islice(replies, len(keys))) for name, keys in wanted.items()}
+        asked = len(next(iter(wanted.values())))
+        replies = iter(self._connections.exchange(self._packed(plan, wanted), asked * len(plan.keys)))
+        return [list(islice(replies, asked)) for _ in plan.keys]
 
-    async def _aread(self, plan: ServicePlan, wanted: Mapping[str, Sequence[str]]) -> Rows:
+    async def _aread(self, plan: ServicePlan, wanted: Wanted) -> Rows:
+        asked = len(next(iter(wanted.values())))
         pool = self._pool()
         connection = await pool.get_connection()
         try:
             await connection.send_packed_command([self._packed(plan, wanted)])
-            rows: dict[str, list[list[bytes | None]]] = {}
-            for name, keys in wanted.items():
-                rows[name] = [await connection.read_response(disable_decoding=True) for _ in keys]
-            return rows
+            return [[await connection.read_response(disable_decoding=True) for _ in range(asked)] for _ in plan.keys]
         except BaseException:
             await connection.disconnect()
             raise
@@ -212,26 +211,21 @@ class FeatureClient:
                 found = self._pools[loop] = self._new_pool()
             return found
 
-    def _packed(self, plan: ServicePlan, wanted: Mapping[str, Sequence[str]]) -> bytes:
-        """An HMGET a key: all fields of all views that its hash has."""
+    def _packed(self, plan: ServicePlan, wanted: Wanted) -> bytes:
+        """An HMGET a row and key: all fields of all views that its hash has."""
         parts = []
-        for join_key, keys in wanted.items():
-            head, prefix, tail = plan.commands[join_key]
-            around = len(prefix) + 4 + len(self._project)
-            for key in keys:
-                name = key.encode()
-                parts += [head, b"$%d\r\n" % (around + len(name)), prefix, len(name).to_bytes(4, "little"), name]
-                parts += [self._project, tail]
+        project = self._project
+        for key, (head, tail) in zip(plan.keys, plan.commands, strict=True):
+            for name in key.serialized(wanted):
+                parts += [head, b"$%d\r\n" % (len(name) + len(project)), name, project, tail]
         return b"".join(parts)
 
-    def _answer(
-        self, plan: ServicePlan, wanted: Mapping[str, Sequence[str]], as_of: datetime | None, rows: Rows
-    ) -> Features:
+    def _answer(self, plan: ServicePlan, wanted: Wanted, as_of: datetime | None, rows: Rows) -> Features:
         self._last.keep(plan, wanted, rows)
         return read_replies(plan, wanted, rows, _micros(as_of), keep_stale=self._keep_stale)
 
     def _without_store(
-        self, plan: ServicePlan, wanted: Mapping[str, Sequence[str]], as_of: datetime | None, error: redis.RedisError
+        self, plan: ServicePlan, wanted: Wanted, as_of: datetime | None, error: redis.RedisError
     ) -> Features:
         """What the store said last, if the caller has chosen to have that."""
         if not self._last.size:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from content_signals.features.answer import Features, Rows, Status, ViewState, read_replies
+from content_signals.features.answer import Features, Rows, Status, ViewState, Wanted, read_replies
+from content_signals.features.entity_key import Key
 from content_signals.features.service_plan import ServicePlan
 
 Reply = Sequence[bytes | None]
@@ -22,31 +23,34 @@ class LastKnown:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._replies: OrderedDict[tuple[ServicePlan, str, str], Reply] = OrderedDict()
+        self._replies: OrderedDict[tuple[ServicePlan, int, tuple[Key, ...]], Reply] = OrderedDict()
         self._lock = threading.Lock()
 
-    def keep(self, plan: ServicePlan, keys: Mapping[str, Sequence[str]], rows: Rows) -> None:
+    def keep(self, plan: ServicePlan, keys: Wanted, rows: Rows) -> None:
         """Keep what the store has just said."""
         if not self.size:
             return
         with self._lock:
-            for name, some in keys.items():
-                for key, reply in zip(some, rows[name], strict=True):
-                    place = plan, name, key
+            for number, (entity_key, replies) in enumerate(zip(plan.keys, rows, strict=True)):
+                for row, reply in zip(entity_key.rows(keys), replies, strict=True):
+                    place = plan, number, row
                     self._replies[place] = reply
                     self._replies.move_to_end(place)
             while len(self._replies) > self.size:
                 self._replies.popitem(last=False)
 
-    def answer(self, plan: ServicePlan, keys: Mapping[str, Sequence[str]], as_of: int) -> Features:
+    def answer(self, plan: ServicePlan, keys: Wanted, as_of: int) -> Features:
         """The last values of these keys, marked as such; what was gone or taken down stays so."""
         with self._lock:
-            kept = {name: [self._replies.get((plan, name, key)) for key in some] for name, some in keys.items()}
-        rows = {name: [reply or plan.nothing for reply in replies] for name, replies in kept.items()}
+            kept = [
+                [self._replies.get((plan, number, row)) for row in entity_key.rows(keys)]
+                for number, entity_key in enumerate(plan.keys)
+            ]
+        rows = [[reply or plan.nothing for reply in replies] for replies in kept]
         found = read_replies(plan, keys, rows, as_of, keep_stale=True)
         states = {
-            view.name: _as_kept(found.states[view.name], [reply is not None for reply in kept[view.join_key]])
-            for view in plan.views
+            view.name: _as_kept(found.states[view.name], [reply is not None for reply in kept[number]])
+            for view, number, _ in plan.places
         }
         return replace(found, states=states)
 

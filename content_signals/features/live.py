@@ -17,6 +17,7 @@ from content_signals.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView
+    from feast.feature_view_projection import FeatureViewProjection
 
 FOLLOWS = ("follow", "live")
 _BEFORE, _BY, _WHY, _WHEN = "live_before", "flipped_by", "flipped_because", "flipped_at"
@@ -87,7 +88,7 @@ def at_live(
                 f"service {service.name} follows live and reads what {target.name} does not have: {', '.join(missing)}",
                 next_step=f"add the feature to {target.name}, or pin a version in feature_repo/services.py",
             )
-        features.append(target[names])
+        features.append(_as_called(target[names], projection))
     return Service(
         name=service.name,
         features=features,
@@ -95,6 +96,13 @@ def at_live(
         owner=service.owner,
         tags={**{name: text for name, text in service.tags.items() if not name.startswith(_LEFT)}, **tags},
     )
+
+
+def _as_called(view: FeatureView, projection: FeatureViewProjection) -> FeatureView:
+    """A view under the name and the keys that the service gives it."""
+    if projection.name_alias:
+        view = view.with_name(projection.name_alias)
+    return view.with_join_key_map(projection.join_key_map) if projection.join_key_map else view
 
 
 def flip(

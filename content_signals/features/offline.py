@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from content_signals.errors import UnknownName
 from content_signals.features.keys import Keys, by_column
+from content_signals.features.service_plan import service_plan
 
 if TYPE_CHECKING:
-    from feast import FeatureService, FeatureStore
+    from feast import FeatureStore
 
 _ROW = "_row"
 
@@ -34,8 +34,8 @@ def offline_rows(store: FeatureStore, service: str, keys: Keys, as_of: datetime)
     """
     import pandas as pd
 
-    found = _service(store, service)
-    wanted = by_column(service, _join_keys(store, found), keys)
+    wanted = by_column(service, service_plan(store, service).keys, keys)
+    found = store.get_feature_service(service)
     length = len(next(iter(wanted.values())))
     asked = pd.DataFrame(
         {name: list(some) for name, some in wanted.items()}
@@ -62,15 +62,3 @@ def _regex_names_undone() -> Iterator[None]:
     finally:
         if session:
             session.conf.set(name, before or "false")
-
-
-def _service(store: FeatureStore, name: str) -> FeatureService:
-    services = {service.name: service for service in store.list_feature_services()}
-    if name not in services:
-        raise UnknownName("feature service", name, services)
-    return services[name]
-
-
-def _join_keys(store: FeatureStore, service: FeatureService) -> list[str]:
-    views = [store.get_feature_view(projection.name) for projection in service.feature_view_projections]
-    return list(dict.fromkeys(str(view.entity_columns[0].name) for view in views))

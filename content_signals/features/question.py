@@ -20,6 +20,7 @@ from content_signals.catalog import Catalog
 from content_signals.declaration import fingerprint
 from content_signals.errors import UsageError
 from content_signals.features.asof import EVENT, ROW, Mode
+from content_signals.features.entity_key import EntityKey
 from content_signals.features.service_plan import ServicePlan, ViewPlan
 from content_signals.lake.files import all_exist, filesystem, write_json
 from content_signals.lake.history import complete_history
@@ -77,7 +78,7 @@ class Used:
         Raises:
             UsageError: there is none, or its files are not kept any more.
         """
-        table = platform.catalog.table(view.name)
+        table = platform.catalog.table(view.view)
         lake_table = platform.lake.of(table)
         snapshot = _snapshot(lake_table, version)
         if snapshot.version is None:
@@ -123,14 +124,17 @@ class Question:
     ) -> Question:
         """What is asked now, without what is taken down now."""
         asked = cls(plan, mode, used, entities, {})
-        return replace(asked, left_out={view.name: tuple(asked.taken_down(platform, view)) for view in plan.views})
+        left_out: dict[str, set[str]] = {view.view: set() for view in plan.views}
+        for view in plan.views:  # one table may be asked by several columns
+            left_out[view.view].update(asked.taken_down(platform, view))
+        return replace(asked, left_out={table: tuple(sorted(keys)) for table, keys in left_out.items()})
 
     def taken_down(self, platform: Platform, view: ViewPlan) -> list[str]:
         """Those of the rows' keys that are taken down by now, and were not left out from the first."""
-        gone = pa.array([*self.takedowns(platform, view.name)], pa.string())
-        column = self.entities.column(view.join_key).cast(pa.string())
+        gone = pa.array([*self.takedowns(platform, view.view)], pa.string())
+        column = self.entities.column(view.key.columns[0]).cast(pa.string())
         found = pc.unique(column.filter(pc.is_in(column, gone))).to_pylist()
-        return sorted(set(found) - set(self.left_out.get(view.name, ())))
+        return sorted(set(found) - set(self.left_out.get(view.view, ())))
 
     def gone(self, platform: Platform, table: str) -> list[str]:
         """The keys of which nobody may read anything: by what is taken down now, and was at first."""
@@ -165,8 +169,9 @@ class Question:
         files, inner = filesystem(f"{folder}/entities.parquet")
         files.create_dir(inner.rsplit("/", 1)[0], recursive=True)
         pq.write_table(self.entities, inner, filesystem=files)
-        pins = [Pin(one.table, one.version) for one in self.used]
-        pins += [Pin(f"{one.table}_history", one.history) for one in self.used if one.history is not None]
+        used = {one.table: one for one in self.used}.values()
+        pins = [Pin(one.table, one.version) for one in used]
+        pins += [Pin(f"{one.table}_history", one.history) for one in used if one.history is not None]
         record = {
             "name": name,
             "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -185,13 +190,19 @@ class Question:
     def kept(cls, platform: Platform, record: Mapping[str, Any]) -> Question:
         """The question of a manifest."""
         files, inner = filesystem(f"{manifest_folder(platform.lake, record['name'])}/entities.parquet")
-        views = tuple(
-            ViewPlan(**{**v, "features": tuple(v["features"]), "kinds": tuple(v["kinds"])}) for v in record["views"]
-        )
+        views = tuple(_view(one) for one in record["views"])
         used = tuple(Used(**{**_entity(platform, one), "features": tuple(one["features"])}) for one in record["used"])
         entities = pq.read_table(inner, filesystem=files)
         left_out = {table: tuple(keys) for table, keys in record.get("left_out", {}).items()}
         return cls(ServicePlan(record["service"], views), record["mode"], used, entities, left_out)
+
+
+def _view(record: Mapping[str, Any]) -> ViewPlan:
+    """A view as a manifest has it; those of before views could be renamed have one text for a key."""
+    kept = {"view": record["name"], **record, "features": tuple(record["features"]), "kinds": tuple(record["kinds"])}
+    join_key = kept.pop("join_key", "")
+    key = {name: tuple(parts) for name, parts in kept.pop("key", {}).items()}
+    return ViewPlan(**kept, key=EntityKey(**key) if key else EntityKey.text(join_key))
 
 
 def _entity(platform: Platform, used: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from content_signals.errors import UnknownName, UsageError
 from content_signals.features import encode
+from content_signals.features.entity_key import KINDS, EntityKey
+from content_signals.features.keys import columns_of
 from content_signals.features.online import View
 
 if TYPE_CHECKING:
-    from feast import FeatureStore, FeatureView
+    from feast import FeatureStore
     from feast.feature_view_projection import FeatureViewProjection
 
 FOREVER = timedelta(0)  # Feast's way to say so
@@ -23,12 +26,16 @@ class ViewPlan:
     """What a service takes from one view.
 
     Attributes:
+        name: what the service calls it: its own name, or the one the service gives it.
+        view: as it is registered, which is what its table and its fields are called.
+        key: what its rows are keyed by.
         kinds: number of the feast.types.ValueType of each feature.
         ttl: how long a value is good after its event time, in microseconds; None: for ever.
     """
 
     name: str
-    join_key: str
+    view: str
+    key: EntityKey
     features: tuple[str, ...]
     kinds: tuple[int, ...]
     ttl: int | None
@@ -46,8 +53,8 @@ class ViewPlan:
     @cached_property
     def fields(self) -> list[bytes]:
         """What to ask a hash for: time, version, features."""
-        own = [encode.time_field(self.name), View("", "", self.name, self.join_key, ()).version_field]
-        return [*own, *(encode.field_name(self.name, feature) for feature in self.features)]
+        own = [encode.time_field(self.view), View("", "", self.view, "", ()).version_field]
+        return [*own, *(encode.field_name(self.view, feature) for feature in self.features)]
 
 
 @dataclass(frozen=True)
@@ -71,34 +78,45 @@ class ServicePlan:
         return tuple(name for view in self.views for name in view.names)
 
     @cached_property
-    def join_keys(self) -> tuple[str, ...]:
-        """Columns that name the things asked about, each once."""
-        return tuple(dict.fromkeys(view.join_key for view in self.views))
+    def keys(self) -> tuple[EntityKey, ...]:
+        """What the views are keyed by, each once: of each a hash is read for every row asked for."""
+        return tuple(dict.fromkeys(view.key for view in self.views))
 
     @cached_property
-    def places(self) -> tuple[tuple[ViewPlan, int], ...]:
-        """Each view, and where its fields begin in the reply of its entity's hash."""
-        found, ends = [], dict.fromkeys(self.join_keys, 0)
+    def columns(self) -> tuple[str, ...]:
+        """Columns that name the things asked about, each once."""
+        return columns_of(self.keys)
+
+    @cached_property
+    def key_kinds(self) -> dict[str, int]:
+        """Column -> number of the feast.types.ValueType of its keys."""
+        return {column: kind for key in self.keys for column, kind in zip(key.columns, key.kinds, strict=True)}
+
+    @cached_property
+    def places(self) -> tuple[tuple[ViewPlan, int, int], ...]:
+        """Each view, the number of its key, and where its fields begin in the reply of that key's hash."""
+        found, ends = [], [0] * len(self.keys)
         for view in self.views:
-            found.append((view, ends[view.join_key]))
-            ends[view.join_key] += len(view.fields)
+            number = self.keys.index(view.key)
+            found.append((view, number, ends[number]))
+            ends[number] += len(view.fields)
         return tuple(found)
 
     @cached_property
     def nothing(self) -> tuple[None, ...]:
         """A reply without any value, as long as the longest."""
-        return (None,) * max(first + len(view.fields) for view, first in self.places)
+        return (None,) * max(first + len(view.fields) for view, _, first in self.places)
 
     @cached_property
-    def commands(self) -> dict[str, tuple[bytes, bytes, bytes]]:
-        """Join key -> what an HMGET of its hashes has before the hash's name, what that begins with, and the rest."""
-        found = {}
-        for join_key in self.join_keys:
-            fields = [field for view in self.views if view.join_key == join_key for field in view.fields]
+    def commands(self) -> tuple[tuple[bytes, bytes], ...]:
+        """What an HMGET of each key's hashes has before the hash's name, and after it."""
+        found = []
+        for key in self.keys:
+            fields = [field for view in self.views if view.key == key for field in view.fields]
             head = b"*%d\r\n$5\r\nHMGET\r\n" % (2 + len(fields))
             tail = b"\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(field), field) for field in fields)
-            found[join_key] = (head, encode.string_key_prefix(join_key), tail)
-        return found
+            found.append((head, tail))
+        return tuple(found)
 
     def only(self, features: tuple[str, ...]) -> ServicePlan:
         """The same for some of its features, by full names or by names of one view alone.
@@ -114,7 +132,7 @@ class ServicePlan:
             ]
             if chosen:
                 names, kinds = zip(*chosen, strict=True)
-                views.append(ViewPlan(view.name, view.join_key, names, kinds, view.ttl))
+                views.append(replace(view, features=names, kinds=kinds))
         return ServicePlan(self.service, tuple(views))
 
     def _full(self, feature: str) -> str:
@@ -129,7 +147,7 @@ def service_plan(store: FeatureStore, service: str) -> ServicePlan:
 
     Raises:
         UnknownName: for a service that is not registered.
-        UsageError: for one with a view that is none of a table keyed by one text, or is read under another name or key.
+        UsageError: for one with a view that is computed on demand, or is keyed by neither texts nor whole numbers.
     """
     from feast.errors import FeatureServiceNotFoundException
 
@@ -138,36 +156,44 @@ def service_plan(store: FeatureStore, service: str) -> ServicePlan:
     except FeatureServiceNotFoundException:
         known = [known.name for known in store.list_feature_services()]
         raise UnknownName("feature service", service, known) from None
-    views = []
-    for projection in found.feature_view_projections:
-        view = _view(store, service, projection)
-        names = tuple(feature.name for feature in projection.features)
-        kinds = tuple(feature.dtype.to_value_type().value for feature in projection.features)
-        ttl = None if view.ttl in (None, FOREVER) else view.ttl // timedelta(microseconds=1)
-        views.append(ViewPlan(view.name, view.entity_columns[0].name, names, kinds, ttl))
-    return ServicePlan(service, tuple(views))
+    views = tuple(_view_plan(store, service, projection) for projection in found.feature_view_projections)
+    twice = [name for name, count in Counter(view.name for view in views).items() if count > 1]
+    if twice:
+        raise _refusal(service, twice[0], "is in it twice under one name", "call one of them otherwise: with_name")
+    return ServicePlan(service, views)
 
 
-def _view(store: FeatureStore, service: str, projection: FeatureViewProjection) -> FeatureView:
-    """The view of a projection, if it is one that is read here."""
+def _view_plan(store: FeatureStore, service: str, projection: FeatureViewProjection) -> ViewPlan:
     from feast.errors import FeatureViewNotFoundException
-    from feast.types import String
 
-    odd = ""
-    if projection.name_alias not in (None, projection.name) or projection.join_key_map:
-        odd = "is read under another name or key"
-    else:
-        try:
-            view = store.registry.get_feature_view(projection.name, store.project)
-        except FeatureViewNotFoundException:
-            odd = "is no view of a table, as those computed on demand"
-        else:
-            if [column.dtype for column in view.entity_columns] == [String]:
-                return view
-            odd = "is not keyed by one text"
-    raise UsageError(
-        f"service {service}: its view {projection.name} {odd}",
-        next_step="read this service through Feast's own SDK, or leave the view out of it",
+    try:
+        view = store.registry.get_feature_view(projection.name, store.project)
+    except FeatureViewNotFoundException:
+        raise _refusal(service, projection.name, "is no view of a table, as those computed on demand") from None
+    if projection.version_tag is not None:
+        raise _refusal(service, projection.name, "is read in a version of Feast's own")
+    columns = sorted(view.entity_columns, key=lambda column: column.name)
+    key = EntityKey(
+        join_keys=tuple(column.name for column in columns),
+        columns=tuple(projection.join_key_map.get(column.name, column.name) for column in columns),
+        kinds=tuple(column.dtype.to_value_type().value for column in columns),
+    )
+    if not columns or not set(key.kinds) <= set(KINDS):
+        raise _refusal(service, projection.name, "is not keyed by texts and whole numbers")
+    return ViewPlan(
+        name=projection.name_alias or projection.name,
+        view=view.name,
+        key=key,
+        features=tuple(feature.name for feature in projection.features),
+        kinds=tuple(feature.dtype.to_value_type().value for feature in projection.features),
+        ttl=None if view.ttl in (None, FOREVER) else view.ttl // timedelta(microseconds=1),
+    )
+
+
+def _refusal(service: str, view: str, why: str, next_step: str = "") -> UsageError:
+    return UsageError(
+        f"service {service}: its view {view} {why}",
+        next_step=next_step or "read this service through Feast's own SDK, or leave the view out of it",
     )
 
 
@@ -187,7 +213,7 @@ def registered(store: FeatureStore, plan: ServicePlan) -> tuple[bytes, ...]:
     )
     of_views = (
         select(views.feature_view_proto)
-        .where(views.feature_view_name.in_([view.name for view in plan.views]), views.project_id == store.project)
+        .where(views.feature_view_name.in_([view.view for view in plan.views]), views.project_id == store.project)
         .order_by(views.feature_view_name)
     )
     with store.registry.read_engine.connect() as connection:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -143,10 +144,7 @@ def training_set(
     platform = Platform.of(settings or load_settings())
     plan = service_plan(feature_store(platform.settings), service)
     rows = _checked(entities, plan)
-    used = tuple(Used.of(platform, view, (at_versions or {}).get(view.name)) for view in plan.views)
-    unknown = set(at_versions or {}) - {one.table for one in used}
-    if unknown:
-        raise UnknownName(f"table of service {service}", unknown.pop(), [one.table for one in used])
+    used = _used(platform, plan, at_versions or {})
     question = Question.of(platform, plan, mode, used, rows)
     if not keep:
         return TrainingSet(platform, question, "", engine)
@@ -168,7 +166,7 @@ def training_set_from(name: str, settings: Settings | None = None, *, engine: En
     for view in question.plan.views:
         found = question.taken_down(platform, view)
         if found:
-            entity, entry = question.entity_of(view.name), question.takedowns(platform, view.name)[found[0]]
+            entity, entry = question.entity_of(view.view), question.takedowns(platform, view.view)[found[0]]
             raise Refused(
                 f"manifest {name}: {len(found)} of its keys were taken down since, e.g. {entity} {found[0]}:"
                 f" {entry.reason} ({entry.who}, {entry.at:%Y-%m-%d})",
@@ -184,10 +182,20 @@ def _check_name(kind: str, given: str, known: Any) -> None:
         raise UnknownName(kind, given, get_args(known))
 
 
+def _used(platform: Platform, plan: ServicePlan, at_versions: Mapping[str, int]) -> tuple[Used, ...]:
+    """The table of each view; one that several views read is the same for all of them."""
+    tables = {view.view: view for view in plan.views}
+    for table in at_versions:
+        if table not in tables:
+            raise UnknownName(f"table of service {plan.service}", table, tables)
+    found = {table: Used.of(platform, view, at_versions.get(table)) for table, view in tables.items()}
+    return tuple(replace(found[view.view], features=view.features) for view in plan.views)
+
+
 def _checked(entities: pa.Table | Any, plan: ServicePlan) -> pa.Table:
     """The entity rows as an Arrow table that can be asked about."""
     rows = entities if isinstance(entities, pa.Table) else pa.Table.from_pandas(entities, preserve_index=False)
-    missing = [name for name in (*plan.join_keys, EVENT) if name not in rows.column_names]
+    missing = [name for name in (*plan.columns, EVENT) if name not in rows.column_names]
     if missing:
         raise UsageError(
             f"the entities lack {', '.join(missing)}; they have {', '.join(rows.column_names)}",
@@ -196,7 +204,7 @@ def _checked(entities: pa.Table | Any, plan: ServicePlan) -> pa.Table:
     kind = rows.schema.field(EVENT).type
     if not pa.types.is_timestamp(kind) or kind.tz is None:
         raise UsageError(f"{EVENT} is {kind}, not a timestamp with a time zone")
-    for name in plan.join_keys:
+    for name in plan.columns:
         if rows.schema.field(name).type not in (pa.string(), pa.large_string()):
             raise UsageError(f"{name} is {rows.schema.field(name).type}; keys are strings")
     taken = own_columns(len(plan.views)) | {f"{view.name}__{name}" for view in plan.views for name in view.features}

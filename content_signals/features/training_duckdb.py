@@ -32,7 +32,8 @@ def query(connection: duckdb.DuckDBPyConnection, platform: Platform, question: Q
     views = []
     for view, used in zip(question.plan.views, question.used, strict=True):
         relation = _relation(connection, platform, question, view, used)
-        views.append(Rows(view.name, view.join_key, view.features, relation, view.ttl))
+        [column], [key] = view.key.columns, view.key.join_keys
+        views.append(Rows(view.name, column, key, view.features, relation, view.ttl))
     return joined("from entities", views, question.mode)
 
 
@@ -68,11 +69,12 @@ def _relation(
         types |= {f["name"]: _KINDS.get(f["type"], f["type"]) for f in fields if isinstance(f["type"], str)}
     types |= {SUPERSEDED_AT: "timestamptz"}
     relation, there = source(connection, [file for one in snapshots for file in one.files(question.days(view, one))])
-    wanted = (view.join_key, *view.features, EVENT_TS, COMPUTED_AT, SUPERSEDED_AT)
+    [key] = view.key.join_keys
+    wanted = (key, *view.features, EVENT_TS, COMPUTED_AT, SUPERSEDED_AT)
     columns = [f'"{n}"' if n in there else f'cast(null as {types[n]}) as "{n}"' for n in wanted]
     rows = f"select {', '.join(columns)}, {PLACE} from {relation}"
     gone = question.gone(platform, used.table)
     if not gone:
         return rows
-    connection.register(f"gone_{view.name}", pa.table({"key": pa.array(gone, pa.string())}))
-    return f'select r.* from ({rows}) r anti join gone_{view.name} g on r."{view.join_key}" = g.key'
+    connection.register(f"gone_{view.view}", pa.table({"key": pa.array(gone, pa.string())}))
+    return f'select r.* from ({rows}) r anti join gone_{view.view} g on r."{key}" = g.key'

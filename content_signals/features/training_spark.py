@@ -23,10 +23,11 @@ from feast.types import Int64, String, from_value_type
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS
 from content_signals.errors import Temporary
-from content_signals.features.asof import EVENT, MOMENT, ROW, Mode
+from content_signals.features.asof import EVENT, MOMENT, ROW, Mode, quoted
 from content_signals.features.question import Platform, Question, Used
 from content_signals.features.quiet import quiet_feast
 from content_signals.features.service_plan import FOREVER, ServicePlan, ViewPlan
@@ -68,7 +69,7 @@ def query(
         relation, _ = source(connection, files)
         answered = connection.execute(f"select count(*) from {relation}").fetchall()  # noqa: S608
         assert answered == [(asked,)], f"Feast answered {answered} of {asked} rows"
-        columns = ", ".join(f'a."{name}"' for name in _names(question.plan))
+        columns = ", ".join(f"a.{quoted(name)}" for name in _names(question.plan))
         yield (
             f"select e.* exclude ({ROW}), {columns} from entities e left join {relation} a"  # noqa: S608
             f" on e.{ROW} = a.{ROW} order by e.{ROW}"
@@ -111,12 +112,12 @@ def _write_rows(question: Question, path: str) -> int:
 
     There is always one, of no key: of none at all Feast cannot tell the first and the last moment.
     """
-    keys = question.plan.join_keys
+    keys = question.plan.columns
     rows = question.numbered().select([ROW, *keys, EVENT])
     rows = rows.filter(pc.is_valid(rows.column(EVENT)))
     moments = rows.column(EVENT).cast(pa.int64())
     columns = [rows.column(ROW), *(rows.column(key).cast(pa.string()) for key in keys), moments]
-    asked = pa.Table.from_arrays(columns, [ROW, *keys, MOMENT])
+    asked = pa.Table.from_arrays(columns, [ROW, *_key_columns(question.plan).values(), MOMENT])
     if not asked.num_rows:
         asked = pa.Table.from_pylist([{ROW: _NO_ROW, MOMENT: 0}], asked.schema)
     files, inner = filesystem(path)
@@ -128,41 +129,48 @@ def _write_rows(question: Question, path: str) -> int:
 def _answers(session: SparkSession, platform: Platform, question: Question, folder: str) -> DataFrame:
     """Row number and features of each row, those of a view null where its value was stale."""
     entities = session.read.parquet(f"{folder}/rows.parquet").withColumn(EVENT, moment(F.col(MOMENT)))
-    for view, used in zip(question.plan.views, question.used, strict=True):
-        rows = timeline(_relation(session, platform, question, view, used), view.join_key, view.features, question.mode)
+    views = _numbered(question.plan)
+    for (name, view), used in zip(views, question.used, strict=True):
+        relation = _relation(session, platform, question, view, used)
+        rows = timeline(relation, _key_column(question.plan, view), view.features, question.mode)
         if question.mode == "known":  # Feast reads a view three times
-            rows.write.parquet(f"{folder}/{view.name}")
-            rows = session.read.parquet(f"{folder}/{view.name}")
-        rows.createOrReplaceTempView(view.name)
-    refs = [f"{view.name}:{name}" for view in question.plan.views for name in (*view.features, VALID)]
+            rows.write.parquet(f"{folder}/{name}")
+            rows = session.read.parquet(f"{folder}/{name}")
+        rows.createOrReplaceTempView(name)
+    refs = [f"{name}:{feature}" for name, view in views for feature in (*view.features, VALID)]
     with tempfile.TemporaryDirectory(prefix="content-signals-feast-") as registry:
         store: Any = _store(question, registry)  # its types leave out that the Spark store takes a frame
         found: DataFrame = store.get_historical_features(entities, refs, full_feature_names=True).to_spark_df()
     if found.sparkSession is not session:
         raise Temporary("Feast took the Spark session of another thread", next_step="make the training set again")
     columns = []
-    for view in question.plan.views:
-        good = F.lit(True) if view.ttl is None else F.col(f"{view.name}__{VALID}") >= F.col(MOMENT) - F.lit(view.ttl)
-        columns += [F.when(good, F.col(name)).alias(name) for name in _names_of(view)]
+    for name, view in views:
+        good = F.lit(True) if view.ttl is None else F.col(f"{name}__{VALID}") >= F.col(MOMENT) - F.lit(view.ttl)
+        pairs = zip(view.features, _names_of(view), strict=True)
+        columns += [F.when(good, F.col(f"{name}__{feature}")).alias(told) for feature, told in pairs]
     # Rows that are equal to the last digit in key, event time and computed_at are all the last to Feast.
     return found.dropDuplicates([ROW]).select(ROW, *columns)
 
 
 def _relation(session: SparkSession, platform: Platform, question: Question, view: ViewPlan, used: Used) -> DataFrame:
-    """A view's rows, those that rebuilds have superseded too in known mode, without what is taken down."""
+    """A view's rows, those that rebuilds have superseded too in known mode, without what is taken down.
+
+    The key is called as in the rows that Feast is given.
+    """
+    [key], column = view.key.join_keys, _key_column(question.plan, view)
     types = {name: _TYPES[kind] for name, kind in zip(view.features, view.kinds, strict=True)}
-    wanted = (view.join_key, *view.features, EVENT_TS, COMPUTED_AT, SUPERSEDED_AT)
+    wanted = [F.col(n) for n in (*view.features, EVENT_TS, COMPUTED_AT, SUPERSEDED_AT)]
     found: DataFrame | None = None
     for snapshot in used.snapshots(platform, question.mode):
         rows = read_days(session, snapshot, question.days(view, snapshot))
-        rows = with_columns(rows, {**types, SUPERSEDED_AT: "timestamp"}).select(*wanted)
+        rows = with_columns(rows, {**types, SUPERSEDED_AT: "timestamp"}).select(F.col(key).alias(column), *wanted)
         found = rows if found is None else found.unionByName(rows)
     assert found is not None  # the table is there, with or without a history
     gone = question.gone(platform, used.table)
     if not gone:
         return found
-    keys = session.createDataFrame([(key,) for key in gone], f"{view.join_key} string")
-    return found.join(F.broadcast(keys), view.join_key, "left_anti")
+    keys = session.createDataFrame([(one,) for one in gone], StructType([StructField(column, StringType())]))
+    return found.join(F.broadcast(keys), column, "left_anti")
 
 
 def _store(question: Question, folder: str) -> FeatureStore:
@@ -180,16 +188,31 @@ def _store(question: Question, folder: str) -> FeatureStore:
         entity_key_serialization_version=3,
     )
     store = FeatureStore(config=config)
-    entities = {key: Entity(name=key, join_keys=[key], value_type=ValueType.STRING) for key in question.plan.join_keys}
+    columns = _key_columns(question.plan).values()
+    entities = {column: Entity(name=column, join_keys=[column], value_type=ValueType.STRING) for column in columns}
     for entity in entities.values():
         store.registry.apply_entity(entity, store.project)
-    for view in question.plan.views:
-        found = _feature_view(view, entities[view.join_key], question.mode)
+    for name, view in _numbered(question.plan):
+        found = _feature_view(name, view, entities[_key_column(question.plan, view)], question.mode)
         store.registry.apply_feature_view(found, store.project)
     return store
 
 
-def _feature_view(view: ViewPlan, entity: Entity, mode: Mode) -> FeatureView:
+def _numbered(plan: ServicePlan) -> list[tuple[str, ViewPlan]]:
+    """The views under names of their own: what a service calls them may be no name to Spark."""
+    return [(f"view_{number}", view) for number, view in enumerate(plan.views)]
+
+
+def _key_columns(plan: ServicePlan) -> dict[str, str]:
+    """The columns of keys under names of their own, for the same reason."""
+    return {column: f"key_{number}" for number, column in enumerate(plan.columns)}
+
+
+def _key_column(plan: ServicePlan, view: ViewPlan) -> str:
+    return _key_columns(plan)[view.key.columns[0]]
+
+
+def _feature_view(called: str, view: ViewPlan, entity: Entity, mode: Mode) -> FeatureView:
     """A view of Feast. In known mode no two rows of a key become the answer at once: nothing has to tell them apart."""
     features = [
         Field(name=name, dtype=from_value_type(ValueType(kind)))
@@ -197,12 +220,12 @@ def _feature_view(view: ViewPlan, entity: Entity, mode: Mode) -> FeatureView:
     ]
     ttl = FOREVER if view.ttl is None else -(timedelta(microseconds=-view.ttl) // _ONE_SECOND) * _ONE_SECOND
     return FeatureView(
-        name=view.name,
+        name=called,
         entities=[entity],
-        schema=[Field(name=view.join_key, dtype=String), *features, Field(name=VALID, dtype=Int64)],
+        schema=[Field(name=entity.join_key, dtype=String), *features, Field(name=VALID, dtype=Int64)],
         source=SparkSource(
-            name=view.name,
-            table=view.name,
+            name=called,
+            table=called,
             timestamp_field=SINCE,
             created_timestamp_column=CREATED if mode == "event" else None,
         ),

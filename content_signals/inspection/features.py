@@ -10,8 +10,9 @@ from typing import Any
 from content_signals.errors import UsageError
 from content_signals.features.answer import Status, Value
 from content_signals.features.client import FeatureClient
-from content_signals.features.keys import Keys
+from content_signals.features.keys import Keys, read_from_text
 from content_signals.features.offline import offline_rows
+from content_signals.features.service_plan import service_plan
 from content_signals.features.store import feature_store, online_client
 from content_signals.pipeline.context import Context
 
@@ -34,8 +35,10 @@ def values_only(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _online(context: Context, service: str, keys: Keys, as_of: datetime) -> list[dict[str, Any]]:
     labels = _labels(keys)
     online_client(context.settings).close()
-    with FeatureClient(service, context.settings) as client:
-        found = client.get(keys, as_of)
+    store = feature_store(context.settings)
+    wanted = read_from_text(service_plan(store, service).keys, keys)
+    with FeatureClient(service, context.settings, store=store) as client:
+        found = client.get(wanted, as_of)
     cells = dict(zip(labels, found.cells(), strict=True))
     return [{"feature": name, **{key: _cell(cells[key][name]) for key in cells}} for name in found.names]
 
@@ -47,8 +50,9 @@ def _labels(keys: Keys) -> list[str]:
         UsageError: two rows would be called the same.
     """
     if not isinstance(keys, Mapping):
-        return list(keys)
-    rows = list(zip(*keys.values(), strict=False))  # whoever reads them says that there are not as many of each
+        return [str(key) for key in keys]
+    # Whoever reads them says that there are not as many of each.
+    rows = [tuple(map(str, row)) for row in zip(*keys.values(), strict=False)]
     twice = [name for name, count in Counter(map(" / ".join, dict.fromkeys(rows))).items() if count > 1]
     if twice:
         raise UsageError(f"two rows would both be called {twice[0]}", next_step="ask for them one at a time")
@@ -66,7 +70,8 @@ def _offline(context: Context, service: str, keys: Keys, as_of: datetime) -> lis
     labels = _labels(keys)
     spark_session("features offline")  # Feast's Spark store takes the session there is
     store = feature_store(context.settings)
-    values = dict(zip(labels, offline_rows(store, service, keys, as_of), strict=True))
+    wanted = read_from_text(service_plan(store, service).keys, keys)
+    values = dict(zip(labels, offline_rows(store, service, wanted, as_of), strict=True))
     names = list(next(iter(values.values())))
     return [
         {"feature": n, **{key: {"value": values[key][n], "status": None, "valid_from": None} for key in values}}

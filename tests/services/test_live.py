@@ -172,6 +172,23 @@ def test_what_cannot_be_flipped_to_moves_nothing(platform, monkeypatch):
     assert views_of(platform) == before
 
 
+def test_a_view_read_twice_has_a_name_each_time(platform, monkeypatch, tmp_path):
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    known = Path(feature_store(platform.settings).repo_path)
+    for name in ("definitions.py", "feature_store.yaml", "services.py"):
+        (repo / name).write_text((known / name).read_text("utf-8"), "utf-8")
+    with (repo / "services.py").open("a") as services:
+        services.write(
+            "pairs = FeatureService(name='pairs', features=[views['track_title_v1'],"
+            " views['track_title_v1'].with_name('seed').with_join_key_map({'track_id': 'seed_id'})])\n"
+        )
+    monkeypatch.setattr("content_signals.features.registry.REPO", repo)
+    with pytest.raises(UsageError, match="service pairs reads track_title_v1 2 times") as error:
+        register(feature_store(platform.settings), platform.settings)
+    assert "with_name" in error.value.next_step
+
+
 def test_a_models_service_that_follows_live_moves_too_or_nothing_does(platform, monkeypatch, tmp_path):
     repo = tmp_path / "repo"
     repo.mkdir()
@@ -181,14 +198,19 @@ def test_a_models_service_that_follows_live_moves_too_or_nothing_does(platform, 
     with (repo / "services.py").open("a") as services:
         services.write(
             'follower = FeatureService(name="follower", tags={"follow": "live"},\n'
-            '    features=[views["track_title_v1"][["artists_count"]],\n'
+            '    features=[views["track_title_v1"][["artists_count"]].with_name("own"),\n'
+            '              views["track_title_v1"][["duration_ms"]].with_name("seed")'
+            '.with_join_key_map({"track_id": "seed_id"}),\n'
             '              views["track_popularity_v1"][["best_position"]]])\n'
         )
     monkeypatch.setattr("content_signals.features.registry.REPO", repo)
     register(feature_store(platform.settings), platform.settings)
     done = flip_family(platform, FAMILY, 2, REASON, "ranking")
     assert set(done.services) == {FAMILY, "follower"}
-    assert views_of(platform)["follower"] == [f"{FAMILY}_v2", "track_popularity_v1"]
+    assert views_of(platform)["follower"] == [f"{FAMILY}_v2", f"{FAMILY}_v2", "track_popularity_v1"]
+    seed = feature_store(platform.settings).get_feature_service("follower").feature_view_projections[1]
+    assert (seed.name_alias, seed.join_key_map) == ("seed", {"track_id": "seed_id"})
+    assert [feature.name for feature in seed.features] == ["duration_ms"]
     flip_family(platform, FAMILY, 1, REASON, "ranking")
     table = platform.catalog.table(f"{FAMILY}_v2")
     fewer = replace(table, columns=tuple(c for c in table.columns if c.name != "artists_count"))

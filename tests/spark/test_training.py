@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from feast import FeatureStore
+from feast import FeatureService, FeatureStore
 from typer.testing import CliRunner
 
 from content_signals import cli
@@ -24,7 +24,7 @@ from content_signals.features.registry import register
 from content_signals.features.store import feature_store
 from content_signals.features.training import TrainingSet, training_set, training_set_from
 from content_signals.lake.maintain import maintain
-from content_signals.lake.manifests import manifests, pinned
+from content_signals.lake.manifests import manifest, manifests, pinned
 from content_signals.lake.takedowns import TAKEN_DOWN, Takedown, add_takedown
 from tests.faults.good_days import schema_of
 from tests.lake import promoted
@@ -79,6 +79,37 @@ def test_every_row_is_the_oracles(story, both, seed, mode):
     found = both(rows, mode)
     assert found.column(DURATION).to_pylist() == expected(story, rows, mode)
     assert found.column("label").equals(rows.column("label"))
+
+
+@pytest.mark.parametrize("mode", ["event", "known"])
+def test_one_view_by_two_columns_under_names_of_the_services_own(story, settings, both, mode):
+    """Of a pair of tracks, each under its own name; of the whole pair a key is taken down, and a set is made again."""
+    chance = random.Random(3)
+    tell(story, chance)
+    store = feature_store(settings)
+    view, odd = store.get_feature_view(TITLE)[["duration_ms"]], 'the "seed"\'s'
+    seed = view.with_name(odd).with_join_key_map({"track_id": "seed id"})
+    store.apply([FeatureService(name="pairs", features=[view, seed])])
+    rows = asked(story, chance)
+    keys = [chance.choice([*KEYS, "?", None]) for _ in range(rows.num_rows)]
+    rows = rows.append_column("seed id", pa.array(keys, pa.string()))
+    found = both(rows, mode, "pairs")
+    seeds = rows.set_column(rows.column_names.index("track_id"), "track_id", rows.column("seed id"))
+    assert found.column(DURATION).to_pylist() == expected(story, rows, mode)
+    assert found.column(f"{odd}__duration_ms").to_pylist() == expected(story, seeds, mode)
+    add_takedown(story.lake, "track", Takedown("a", TAKEN_DOWN, "asked to", "legal", AT))
+    without = both(rows, mode, "pairs")
+    for name, column in ((DURATION, "track_id"), (f"{odd}__duration_ms", "seed id")):
+        kept = zip(found.column(name).to_pylist(), rows.column(column).to_pylist(), strict=True)
+        assert without.column(name).to_pylist() == [None if key == "a" else value for value, key in kept]
+    made = training_set(rows, "pairs", mode, settings=settings)
+    pins = [pin["table"] for pin in manifest(story.lake, made.name)["pins"]]
+    assert sorted(set(pins)) == sorted(pins)  # each once
+    for engine in ("duckdb", "spark"):
+        assert training_set_from(made.name, settings, engine=engine).arrow().equals(without)
+    add_takedown(story.lake, "track", Takedown("b", TAKEN_DOWN, "asked to", "legal", AT))
+    with pytest.raises(Refused, match="1 of its keys were taken down since"):
+        training_set_from(made.name, settings)
 
 
 def test_what_was_known_survives_corrections_and_a_deleted_day(story, both):
