@@ -37,6 +37,7 @@ def stage_of(
     *,
     files: int = 1,
     inputs: Inputs | None = None,
+    read_at: Mapping[str, int] | None = None,
     digest: str = "",
 ) -> Stage:
     """Stage some rows of a day, spread over some files."""
@@ -53,6 +54,7 @@ def stage_of(
         files=tuple(file for file in paths if file),
         schema_json=_schema_json(rows),
         inputs=inputs or {},
+        read_at=read_at or {},
     )
     write_stage_record(table, stage)
     return stage

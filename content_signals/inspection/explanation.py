@@ -131,6 +131,8 @@ def as_rows(told: Mapping[str, Any]) -> dict[str, Any]:
 def _short(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
+    if all(isinstance(one, int) for one in value.values()):
+        return "; ".join(f"{name} at {version}" for name, version in value.items())
     return "; ".join(f"{name}, {len(days)} days until {max(days)}" for name, days in value.items() if days)
 
 
@@ -217,6 +219,7 @@ def _told(published: Published, feature: str, hidden: str | None) -> dict[str, A
         "file": published.file or None,
         "table version": receipt.version,
         "made from": {name: dict(days) for name, days in receipt.inputs.items()},
+        "input versions": dict(receipt.read_at) or None,
         "verdict": receipt.verdict,
         "published": receipt.published_at.isoformat(timespec="seconds"),
         "published by": f"{receipt.who}, run {receipt.published_by}, through {receipt.engine}",

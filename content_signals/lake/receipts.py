@@ -30,6 +30,7 @@ _COLUMNS: dict[str, pa.DataType] = {
     "verdict": pa.string(),
     "checksum": pa.string(),
     "inputs": pa.string(),
+    "read_at": pa.string(),
     "files": pa.list_(pa.string()),
     "read": pa.int64(),
     "written": pa.int64(),
@@ -38,6 +39,8 @@ _COLUMNS: dict[str, pa.DataType] = {
     "unchanged": pa.int64(),
     "read_back": pa.int64(),
 }
+
+_AS_JSON = ("inputs", "read_at")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Receipt:
         contract: fingerprint of the table's contract.
         checksum: digest of the day's rows.
         inputs: input table -> day -> digest of what the day was made from.
+        read_at: input table -> the Delta version it was read at; empty in receipts of before that was noted.
         files: of the day, below the table's folder.
         read: rows of the day and keys that left: as many as the next four together. `read_back`: rows of a sample that
             were read through Feast and found to be as written.
@@ -70,6 +74,7 @@ class Receipt:
     verdict: str
     checksum: str
     inputs: Mapping[str, Mapping[str, str]]
+    read_at: Mapping[str, int]
     files: tuple[str, ...]
     read: int
     written: int
@@ -89,11 +94,19 @@ def append_receipt(table: LakeTable, receipt: Receipt) -> None:
     Raises:
         Temporary: the store does not take it.
     """
-    row = {**asdict(receipt), "inputs": json.dumps(receipt.inputs, sort_keys=True), "files": list(receipt.files)}
+    told = {name: json.dumps(getattr(receipt, name), sort_keys=True) for name in _AS_JSON}
+    row = {**asdict(receipt), **told, "files": list(receipt.files)}
 
     def attempt() -> bool:
         rows = pa.Table.from_pylist([row], pa.schema(_COLUMNS))
-        write_deltalake(table.path, rows, mode="append", name=table.name, configuration=TABLE_PROPERTIES)
+        write_deltalake(
+            table.path,
+            rows,
+            mode="append",
+            schema_mode="merge",  # receipts of before a column was kept have null
+            name=table.name,
+            configuration=TABLE_PROPERTIES,
+        )
         return True
 
     commit(f"{table.name}: receipt of {receipt.day}", attempt)
@@ -105,7 +118,8 @@ def receipts_of(table: LakeTable) -> list[Receipt]:
         rows: list[dict[str, Any]] = DeltaTable(table.path).to_pyarrow_table().to_pylist()
     except TableNotFoundError:
         return []
-    found = [Receipt(**{**row, "inputs": json.loads(row["inputs"]), "files": tuple(row["files"])}) for row in rows]
+    told = [{name: json.loads(row.get(name) or "{}") for name in _AS_JSON} for row in rows]
+    found = [Receipt(**{**row, **some, "files": tuple(row["files"])}) for row, some in zip(rows, told, strict=True)]
     return sorted(found, key=lambda receipt: receipt.published_at)
 
 

@@ -42,6 +42,7 @@ class Stage:
     Attributes:
         digest: of the rows' keys and values, whatever their order and files; equal digests mean equal rows.
         inputs: input table -> day -> digest: what the day was made from.
+        read_at: input table -> the Delta version it was read at.
         schema_json: schema of the staged frame, in the JSON that Delta and Spark share.
         base: fence of the stage the day was promoted from when this one was made, 0 when there was none. Rows were
             compared with that stage, so promote refuses the day once it holds another. None: not compared.
@@ -57,6 +58,7 @@ class Stage:
     files: tuple[StagedFile, ...]
     schema_json: str
     inputs: Inputs = field(default_factory=dict)
+    read_at: Mapping[str, int] = field(default_factory=dict)
     base: int | None = None
     history: tuple[StagedFile, ...] = ()
 

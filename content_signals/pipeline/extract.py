@@ -34,11 +34,12 @@ Compute = Callable[[Mapping[str, DataFrame], Sequence[date]], DataFrame]
 
 @dataclass(frozen=True)
 class Extracted:
-    """Signals of some days, not staged yet, and what each day was made from."""
+    """Signals of some days, not staged yet, and what each day was made from: read at which versions."""
 
     signals: DataFrame
     days: list[date]
     inputs: dict[date, Inputs]
+    read_at: dict[str, int]
     waiting: dict[date, str]
     contents: Progress | None = None
 
@@ -69,7 +70,8 @@ def _staged(context: Context, spark: SparkSession, table: Table, extracted: Extr
         staged = read_files(spark, rows.schema, [f"{lake_table.path}/{f.path}" for s in stages for f in s.files])
         current = {day: stage for day in rebuilt if (stage := promoted.stage(day))}
         stages = stage_superseded(lake_table, known, staged, stages, current, context.run, table.keys)
-    return [replace(stage, base=promoted.fence(date.fromisoformat(stage.day)) or 0) for stage in stages]
+    bases = [promoted.fence(date.fromisoformat(stage.day)) or 0 for stage in stages]
+    return [replace(one, base=base, read_at=extracted.read_at) for one, base in zip(stages, bases, strict=True)]
 
 
 def _ranges(context: Context, spark: SparkSession, table: Table, days: Sequence[date]) -> Ranges | None:
@@ -94,17 +96,18 @@ def signals_of(
         if read.previous:
             previous[read.table] = _previous_days(spark, snapshots.of(read.table), read, ready)
     inputs = record(table, ready, snapshots, lambda read: previous[read.table])
+    read_at = snapshots.versions
     if table.content:
         read_of = {i.table: filtered(i, read_days(spark, snapshots.of(i.table), ready)) for i in table.all_inputs}
         driver = read_of.pop(table.driver.table)
         signals, progress = signals_of_contents(context, spark, table, driver, read_of, ready, family(table), scratch)
-        return Extracted(signals, ready, inputs, waiting, progress)
+        return Extracted(signals, ready, inputs, read_at, waiting, progress)
     computed = _computed(spark, table, ready, snapshots, previous) if table.computed else None
     if not table.windowed:
         assert computed is not None
-        return Extracted(computed.select(DAY, *table.keys, *table.values), ready, inputs, waiting)
+        return Extracted(computed.select(DAY, *table.keys, *table.values), ready, inputs, read_at, waiting)
     tiles = current_tiles(context, spark, table, ready, snapshots, scratch)
-    return Extracted(_joined(table, computed, tiles, ready), ready, inputs, waiting)
+    return Extracted(_joined(table, computed, tiles, ready), ready, inputs, read_at, waiting)
 
 
 def _joined(table: Table, computed: DataFrame | None, tiles: Tiles, days: Sequence[date]) -> DataFrame:

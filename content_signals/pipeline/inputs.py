@@ -47,6 +47,11 @@ class Snapshots:
             self._loaded[name] = Snapshot(self._lake.of(self._catalog.any(name)))
         return self._loaded[name]
 
+    @property
+    def versions(self) -> dict[str, int]:
+        """Delta version of each table that was loaded."""
+        return {name: one.version for name, one in self._loaded.items() if one.version is not None}
+
 
 def buildable(table: Table, days: Sequence[date], snapshots: Snapshots) -> tuple[list[date], dict[date, str]]:
     """Days whose inputs are all promoted, and why the others cannot be built.

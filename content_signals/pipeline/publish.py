@@ -330,6 +330,7 @@ class Publication:
             verdict=verdict.outcome if verdict else "",
             checksum=self.stage.digest,
             inputs=self.stage.inputs,
+            read_at=self.stage.read_at,
             files=tuple(file.path for file in self.snapshot.files_by_day.get(self.promoted.date, ())),
             **counts,
         )

@@ -93,7 +93,7 @@ def _staged(context: Context, spark: SparkSession, table: Source | Table, curren
         raise _of_another_run(current)
     rows = read_days(spark, Snapshot(lake_table), [day]).select(*columns).unionByName(aside.select(*columns))
     staged = stage_files(lake_table, rows, [day], context.run, {day: current.inputs}, table.keys)[0]
-    stage = replace(staged, base=current.fence)
+    stage = replace(staged, base=current.fence, read_at=current.read_at)
     write_stage_record(lake_table, stage)
     return stage
 

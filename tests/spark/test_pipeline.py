@@ -98,6 +98,14 @@ def rebuild_stale(context) -> Outcome:
     return rebuild_signals.work(context, rebuild_signals.arguments().parse_args(["--stale"]), [])
 
 
+def test_a_day_names_the_versions_it_was_made_from(fresh):
+    for name in TABLES:
+        table = fresh.catalog.table(name)
+        stage = Snapshot(fresh.lake.of(table)).stage(DAYS[-1])
+        paths = {read.table: fresh.lake.of(fresh.catalog.any(read.table)).path for read in table.all_inputs}
+        assert stage.read_at == {name: DeltaTable(path).version() for name, path in paths.items()}
+
+
 def test_a_rebuild_leaves_out_what_it_is_told_and_what_is_made_from_it(context):
     full = replace(context, catalog=catalog())
     asked = rebuild_signals.arguments().parse_args

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from content_signals.features.offline import offline
 from content_signals.features.online import View, Writer
 from content_signals.features.served import Marker, Promoted
 from content_signals.features.store import feature_store, online_client
-from content_signals.inspection import show
-from content_signals.inspection.explanation import as_rows, explain
 from content_signals.lake.layout import start_run
 from content_signals.lake.receipts import receipts_of
 from content_signals.lake.snapshot import Snapshot
@@ -29,113 +26,10 @@ from content_signals.lake.takedowns import taken_down
 from content_signals.pipeline import publish as step
 from content_signals.pipeline.check_online import check_online
 from content_signals.pipeline.context import Context
-from content_signals.pipeline.publish import publish
 from content_signals.pipeline.takedown import give_back, take_down
-from tests.faults.good_days import FIRST, TITLE, good_rows
+from tests.faults.good_days import TITLE, good_rows
 from tests.lake import promoted
-from tests.stores import empty, store_and_lake
-
-KEYS = 40
-DAYS = [FIRST + timedelta(days=n) for n in range(6)]
-ALL = [f"track{n:05}" for n in range(KEYS)]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Context]:
-    """A store, and a lake beside it."""
-    with store_and_lake("publish") as context:
-        yield context
-
-
-@pytest.fixture
-def platform(running: Context) -> Context:
-    """Nothing in the store, nothing in the lake; what is said is kept."""
-    online_client(running.settings).config_set("maxmemory", 0)
-    empty(running)
-    said: list[str] = []
-    made = replace(running, say=said.append)
-    object.__setattr__(made, "said", said)
-    return made
-
-
-@pytest.fixture
-def table(platform):
-    return platform.catalog.table(TITLE)
-
-
-class Days:
-    """A table's days as somebody builds and rebuilds them."""
-
-    def __init__(self, context: Context) -> None:
-        self.table = context.lake.of(context.catalog.table(TITLE))
-        self.rows: dict[date, dict[str, dict]] = {}
-        self.runs = 0
-
-    def set_aside(self, context: Context, day: date, keys: list[str]) -> None:
-        """Rows of these keys stand in the day's quarantine, and no others."""
-        schema = good_rows(TITLE, day, 1).schema
-        rows = [row for row in good_rows(TITLE, day, KEYS).to_pylist() if row["track_id"] in keys]
-        rows += [{**row, "track_id": None} for row in rows[:1]]  # a rule may be that there is a key
-        run, quarantine = start_run(), context.lake.quarantine(context.catalog.table(TITLE))
-        promoted(quarantine, day, pa.Table.from_pylist(rows, schema), run_id=run.run_id, fence=run.fence)
-
-    def build(self, day: date, keys: list[str], changed: list[str] | None = None) -> None:
-        """Promote a day with these keys; those of `changed` (None: all) have new values, others keep theirs."""
-        self.runs += 1
-        fence = start_run().fence
-        now = datetime.fromtimestamp(fence / 1_000_000, UTC)
-        new = {row["track_id"]: row for row in good_rows(TITLE, FIRST + timedelta(days=self.runs), KEYS).to_pylist()}
-        old = self.rows.get(day, {})
-        over = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
-        kept = [key for key in keys if key in old and changed is not None and key not in changed]
-        rows = {k: old[k] if k in kept else {**new[k], "event_ts": over, "computed_at": now} for k in keys}
-        schema = good_rows(TITLE, day, 1).schema
-        run_id = f"run-{self.runs:05}"
-        promoted(self.table, day, pa.Table.from_pylist(list(rows.values()), schema), run_id=run_id, fence=fence)
-        self.rows[day] = rows
-
-
-@pytest.fixture
-def days(platform) -> Days:
-    return Days(platform)
-
-
-@pytest.fixture
-def send(platform, table, spark):
-    """Publish the newest day; its counts."""
-
-    def run(day: date | None = None, **options: bool) -> dict:
-        newest = day or Snapshot(platform.lake.of(table)).days[-1]
-        return publish(replace(platform, run=start_run()), spark, table, [newest], **options).details
-
-    return run
-
-
-def view_of(context: Context) -> View:
-    table = context.catalog.table(TITLE)
-    url = context.settings.online_store.get_secret_value()
-    return View(url, "content_signals", TITLE, "track_id", table.values)
-
-
-def served(context: Context) -> dict[str, list[bytes] | None]:
-    """Every key -> its values in the store, None where there are none."""
-    view, client = view_of(context), online_client(context.settings)
-    found = {}
-    for key, name in zip(ALL, encode.entity_keys(pa.array(ALL), "track_id", view.project).to_pylist(), strict=True):
-        values = client.hmget(name, view.feature_fields)
-        found[key] = None if set(values) == {None} else values
-    return found
-
-
-def said_by(context: Context, rows: dict[str, dict]) -> dict[str, list[bytes] | None]:
-    """Every key -> its values, encoded, by the rows of a day."""
-    kinds = {field.name: field.type for field in good_rows(TITLE, FIRST, 1).schema}
-    names = context.catalog.table(TITLE).values
-
-    def values(row: dict) -> list[bytes]:
-        return [encode.values(pa.array([row[name]], kinds[name]))[0].as_py() for name in names]
-
-    return {key: values(rows[key]) if key in rows else None for key in ALL}
+from tests.spark.publish.days import ALL, DAYS, KEYS, Days, said_by, served, view_of
 
 
 def test_a_first_load_then_only_what_changed(platform, days, send):
@@ -465,78 +359,6 @@ def test_a_takedown_names_something_known_and_a_reason(platform):
     with pytest.raises(UsageError, match="at least 10 characters"):
         take_down(platform, "track", ALL[0], "why not", "legal")
     assert taken_down(platform.lake, "track") == {}
-
-
-def test_explain_tells_where_a_value_comes_from_and_what_it_was_before(platform, days, send, capsys):
-    feature = f"{TITLE}:catalogue_age_days"
-    days.build(DAYS[0], ALL)
-    send()
-    before = datetime.now(UTC)
-    days.build(DAYS[1], ALL)
-    send()
-    days.build(DAYS[1], ALL, changed=ALL[1:])  # of the first track nothing changes
-    send()
-    told = explain(replace(platform, run=start_run()), "track", ALL[0], feature, datetime.now(UTC))
-    now, was = told["published"], told["before"]
-    value, old = (days.rows[day][ALL[0]]["catalogue_age_days"] for day in DAYS[1::-1])
-    assert value != old
-    assert told["online now"] == {"value": value, "status": "present", "valid from": "2020-03-03T00:00:00+00:00"}
-    assert (now["value"], now["day"], now["known from"]) == (
-        value,
-        "2020-03-02",
-        days.rows[DAYS[1]][ALL[0]]["computed_at"].isoformat(),
-    )
-    assert (was["value"], was["day"], was["made by run"]) == (old, "2020-03-01", "run-00001")
-    assert f"{days.table.path}/{now['file'].removeprefix('/')}" in Snapshot(days.table, now["table version"]).files(
-        [DAYS[1]]
-    )
-    then = explain(replace(platform, run=start_run()), "track", ALL[0], "catalogue_age_days", before)
-    assert (then["published"]["value"], then["before"], "online now" in then) == (old, "nothing else", False)
-    show.record(as_rows(told), json=False)
-    assert "served before" in capsys.readouterr().out
-    with pytest.raises(NotLanded, match="nothing was published until 2020"):
-        explain(platform, "track", ALL[0], feature, datetime(2020, 1, 1, tzinfo=UTC))
-    with pytest.raises(UnknownName, match="unknown feature 'catalogue_age'"):
-        explain(platform, "track", ALL[0], "catalogue_age", before)
-
-
-def test_explain_of_what_is_gone_taken_down_or_not_kept(platform, days, send):
-    feature = f"{TITLE}:catalogue_age_days"
-    days.build(DAYS[0], ALL)
-    send()
-    days.build(DAYS[1], ALL[1:])
-    send()
-    for path in Path(days.table.path).glob("data/run-00001-*/ds=*/*.parquet"):
-        path.unlink()
-    told = explain(replace(platform, run=start_run()), "track", ALL[0], feature, datetime.now(UTC))
-    assert told["online now"]["status"] == "missing: the key has left the table"
-    assert (told["published"]["value"], told["published"]["known from"]) == (None, None)
-    assert "not kept any more" in told["before"]["value"]
-    take_down(platform, "track", ALL[1], REASON, "legal")
-    told = explain(replace(platform, run=start_run()), "track", ALL[1], feature, datetime.now(UTC))
-    assert told["online now"]["status"] == "taken down"
-    assert told["taken down"]["reason"] == REASON
-    assert told["published"]["value"] == "not shown: it is taken down"
-
-
-def test_explain_names_the_publication_that_sent_the_row(platform, days, send):
-    days.build(DAYS[0], ALL)
-    send()
-    days.build(DAYS[1], ALL)
-    send()
-    sent = receipts_of(platform.lake.receipts(platform.catalog.table(TITLE)))[-1]
-    days.build(DAYS[1], ALL, changed=ALL[1:])  # of the first track nothing changes
-    send()
-    for day in DAYS[2:4]:
-        days.set_aside(platform, day, ALL[:1])
-        days.build(day, ALL[1:])
-        send()
-    told = explain(replace(platform, run=start_run()), "track", ALL[0], "catalogue_age_days", datetime.now(UTC))
-    row = days.rows[DAYS[1]][ALL[0]]
-    assert told["published"]["value"] == row["catalogue_age_days"] == told["online now"]["value"]
-    assert told["published"]["table version"] == sent.version
-    assert told["before"]["day"] == str(DAYS[0])
-    assert told["set aside"].startswith(f"its rows of {DAYS[3]}, {DAYS[2]} are in quarantine")
 
 
 def test_a_row_that_others_wrote_with_a_newer_time_is_left_and_no_failure(platform, days, send):
