@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +60,7 @@ class Maker:
     say: Callable[[str], None]
 
     def build(self, day: date, now: datetime) -> Version:
-        """The version of a day of chunks. Nothing is done where it is there already; what is half made goes first.
+        """The version of a day of chunks. Nothing is made where it is there already; what is half made goes first.
 
         Raises:
             NotLanded: the day of chunks is not promoted.
@@ -75,14 +75,29 @@ class Maker:
         chunks = DayRead(table, snapshot, day)
         reads = days_of_episodes(self.live, self.lake, day)
         gone = gone_of(self.lake)
-        inputs = {read.table.table: read.digest for read in (chunks, *reads)} | {TAKEDOWNS: gone.told}
-        name = name_of(day, inputs)
+        digests = {read.table.table: read.digest for read in (chunks, *reads)}
+        name = name_of(digests | {TAKEDOWNS: _left_out(chunks, gone).told})
+        inputs = {read.table.table: f"{read.day} {read.digest}" for read in (chunks, *reads)} | {TAKEDOWNS: gone.told}
         there = read_version(self.lake, name)
         if there and name in self.documents.views() and self.documents.count(name) == there.chunks:
             self.say(f"{name}: made already")
-            return there
+            return self._seen_again(there, day, inputs)
         making = _Making(self.documents, self.lake, self.say, name, chunks, gone)
         return making.make(signals_of(reads, self.catalog, making.owners()), inputs, now)
+
+    def _seen_again(self, version: Version, day: date, inputs: Mapping[str, str]) -> Version:
+        """The version, which is the one of this day, too, and holds nothing that is taken down by now."""
+        again = replace(version, day=max(version.day, day), inputs=dict(inputs))
+        if again != version:
+            again.write(self.lake)
+        return again
+
+
+def _left_out(chunks: DayRead, gone: Gone) -> Gone:
+    """What of the day's chunks is taken down: of anything else that is, no version is another one."""
+    if not gone:
+        return gone
+    return gone.among(chunks.distinct("episode_id"), chunks.distinct(KEY) if gone.chunks else frozenset())
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,7 @@ class _Making:
             for rows in self._living():
                 rows = rows.append_column(PLACE, pa.array(range(total, total + len(rows)), pa.int64()))
                 of_episode = pc.index_in(rows.column("episode_id"), value_set=signals.column("episode_id"))
-                narrowed = signals.drop_columns("episode_id").take(of_episode)
+                narrowed = signals.select(_narrowing(signals.schema)).take(of_episode)
                 written = rows
                 for column in narrowed.column_names:
                     written = written.append_column(column, narrowed.column(column))
@@ -203,7 +218,7 @@ def view_of(name: str, signals: pa.Schema, model: str) -> FeatureView:
 
     kinds = {pa.string(): String, pa.int64(): Int64, pa.float64(): Float64, pa.bool_(): Bool}
     places = [Field(name=n, dtype=Int64) for n in (PLACE, "chunk_index", "start_char", "end_char")]
-    narrowed = [Field(name=field.name, dtype=kinds[field.type]) for field in signals if field.name != "episode_id"]
+    narrowed = [Field(name=name, dtype=kinds[signals.field(name).type]) for name in _narrowing(signals)]
     vector = Field(name=VECTOR, dtype=Array(Float32), vector_index=True, vector_length=384, vector_search_metric="IP")
     return FeatureView(
         name=name,
@@ -220,6 +235,11 @@ def view_of(name: str, signals: pa.Schema, model: str) -> FeatureView:
         description="Chunks of transcripts by meaning, with the signals of their episodes.",
         tags={"model": model},
     )
+
+
+def _narrowing(signals: pa.Schema) -> list[str]:
+    """The signals that the document store can be asked about: those that are no lists."""
+    return [field.name for field in signals if field.name != "episode_id" and not pa.types.is_list(field.type)]
 
 
 def _vectors(rows: pa.Table) -> NDArray[np.float32]:

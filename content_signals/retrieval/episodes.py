@@ -17,9 +17,10 @@ from content_signals.lake.layout import Lake
 from content_signals.lake.snapshot import Snapshot
 from content_signals.signals.entities import EPISODE
 
-# What a condition can be about, as it is kept: lists and times are left out.
+# What a condition can be about, as it is kept: times are left out, and lists of other things.
 _KEPT: dict[str, Any] = {
     "string": pa.string(), "boolean": pa.bool_(), "int": pa.int64(), "bigint": pa.int64(), "double": pa.float64(),
+    "array<string>": pa.list_(pa.string()),
 }  # fmt: skip
 
 
@@ -35,7 +36,7 @@ class DayRead:
     def digest(self) -> str:
         """Names the rows: another digest, other rows."""
         stage = self.snapshot.stage(self.day)
-        return f"{self.day} {stage.digest if stage else ''}"
+        return stage.digest if stage else ""
 
     def rows(self, columns: Sequence[str]) -> pa.Table:
         """Some of its columns, null where a file does not have them."""

@@ -29,7 +29,7 @@ _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 @dataclass(frozen=True)
 class Condition:
-    """What a signal has to be. Several values: one of them, or none of them."""
+    """What a signal has to be, or, of a list, to have among others. Several values: one of them, or none of them."""
 
     signal: str
     sign: str
@@ -56,10 +56,15 @@ def _condition(text: str, signals: pa.Schema) -> Condition:
     if name not in signals.names:
         raise UnknownName("signal of the index", name, signals.names)
     kind = signals.field(name).type
-    if sign not in ("=", "!=") and not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+    if sign not in ("=", "!=") and not is_number(kind):
         raise UsageError(f"{text!r}: {name} is no number, and has no order", next_step=f"{name}=… or {name}!=…")
     parts = told.split(",") if sign in ("=", "!=") else [told]
     return Condition(name, sign, tuple(_value(text, part.strip(), kind) for part in parts))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of a type have an order."""
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
 def _value(text: str, part: str, kind: pa.DataType) -> Any:
@@ -89,7 +94,8 @@ def allowed(rows: pa.Table, wanted: Sequence[Condition]) -> NDArray[np.bool_]:
 
 def _meets(column: Any, wanted: Condition) -> NDArray[np.bool_]:
     if wanted.sign in ("=", "!="):
-        among = pc.is_in(column, value_set=pa.array(wanted.values, column.type))
+        is_list = pa.types.is_list(column.type)
+        among = _has(column, wanted.values) if is_list else pc.is_in(column, _set(wanted.values, column.type))
         met: Any = among if wanted.sign == "=" else pc.and_(pc.invert(among), column.is_valid())
     else:
         met = _BY_SIGN[wanted.sign][1](column, pa.scalar(wanted.values[0], column.type))
@@ -97,11 +103,33 @@ def _meets(column: Any, wanted: Condition) -> NDArray[np.bool_]:
     return flags
 
 
-def as_feast(wanted: Sequence[Condition]) -> ComparisonFilter | CompoundFilter | None:
-    """The same for Feast's document store. A null reads as zero, false or nothing there: too many may pass."""
+def _set(values: Sequence[Any], kind: pa.DataType) -> Any:
+    return pa.array(values, kind)
+
+
+def _has(column: Any, values: Sequence[Any]) -> Any:
+    """Which lists of a column have one of the values among theirs; a null has none."""
+    lists = column.combine_chunks()
+    found = pc.is_in(pc.list_flatten(lists), _set(values, lists.type.value_type))
+    having = pc.list_parent_indices(lists).filter(found)
+    return pa.chunked_array([pa.array(np.isin(np.arange(len(lists)), having.to_numpy()))])
+
+
+def of_episodes(episode_ids: Sequence[str]) -> ComparisonFilter:
+    """For Feast's document store: chunks of some episodes."""
+    from feast.filter_models import ComparisonFilter
+
+    return ComparisonFilter(type="in", key="episode_id", value=list(episode_ids))
+
+
+def as_feast(wanted: Sequence[Condition], signals: pa.Schema) -> ComparisonFilter | CompoundFilter | None:
+    """The same for Feast's document store, but for lists: it has none.
+
+    A null reads as zero, false or nothing there: too many may pass.
+    """
     from feast.filter_models import CompoundFilter
 
-    parts = [_as_feast(one) for one in wanted]
+    parts = [_as_feast(one) for one in wanted if not pa.types.is_list(signals.field(one.signal).type)]
     if len(parts) < 2:
         return parts[0] if parts else None
     return CompoundFilter(type="and", filters=parts)

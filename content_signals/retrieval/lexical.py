@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,14 +12,23 @@ import numpy as np
 from bm25s.stopwords import STOPWORDS_EN_PLUS
 from numpy.typing import NDArray
 
-from content_signals.models.spoken import words
-
+# Letters and digits of any script: don't, open-source, node.js, c++ and 3.14 are one word each.
+_WORD = re.compile(r"[^\W_]+[+#]*(?:[-'._][^\W_]+[+#]*)*")
+_ACCENTS = re.compile("[\u0300-\u036f]")
 _STOP = frozenset(STOPWORDS_EN_PLUS)
 
 
 def terms(text: str) -> list[str]:
     """The words of a text that are searched for. Plural and singular are one word."""
-    return [_singular(word) for word in words(text) if word not in _STOP]
+    return [_singular(word) for word in _WORD.findall(_plain(text)) if word not in _STOP]
+
+
+def _plain(text: str) -> str:
+    """A text in which neither case nor accents make another word, nor how its letters are encoded."""
+    lower = text.casefold().replace("’", "'")
+    if lower.isascii():
+        return lower
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", lower)))
 
 
 def _singular(word: str) -> str:

@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,15 +24,19 @@ from content_signals.errors import NotLanded, Temporary, UsageError
 from content_signals.lake.files import filesystem
 from content_signals.lake.layout import Lake
 from content_signals.retrieval.documents import KEY, Documents
-from content_signals.retrieval.filters import Condition, allowed, as_feast, conditions
+from content_signals.retrieval.filters import Condition, allowed, as_feast, conditions, of_episodes
 from content_signals.retrieval.fusion import Places, Plan, best_first, joined, ranked
 from content_signals.retrieval.gone import Gone, gone_of
 from content_signals.retrieval.lexical import Words
 from content_signals.retrieval.version import Version, check_model, folder_of, read_version
 
+if TYPE_CHECKING:
+    from feast.filter_models import ComparisonFilter, CompoundFilter
+
 DEADLINE = 5.0  # seconds
 MOST = 1_000
 MOST_ASKED = 16_384  # what a Milvus server gives at most
+FEW_EPISODES = 500  # as many are named to the document store one by one
 LONGEST_QUERY = 10_000  # characters
 TAKEDOWNS_AGE = 5.0  # seconds: how long something that was taken down may still be found
 _WORDS, _MEANING = "words", "meaning"
@@ -103,13 +107,25 @@ class Loaded:
         """What conditions can be about."""
         return pa.schema([one for one in self.episodes.schema if one.name != "episode_id"])
 
-    def hidden(self, wanted: Sequence[Condition], gone: Gone) -> NDArray[np.bool_]:
-        """Which chunks are not to be found."""
+    def living(self, wanted: Sequence[Condition], gone: Gone) -> NDArray[np.bool_]:
+        """Which episodes are to be found."""
         living = allowed(self.episodes, wanted)
         if gone.episodes:
             living &= ~pc.is_in(
                 self.episodes.column("episode_id"), value_set=pa.array(sorted(gone.episodes), pa.string())
             ).to_numpy()
+        return living
+
+    def narrowed(
+        self, wanted: Sequence[Condition], living: NDArray[np.bool_]
+    ) -> ComparisonFilter | CompoundFilter | None:
+        """What the document store is told of conditions: the episodes, if they are few, which leaves out all others."""
+        if wanted and living.sum() <= FEW_EPISODES:
+            return of_episodes(list(map(str, self.episodes.column("episode_id").filter(pa.array(living)).to_pylist())))
+        return as_feast(wanted, self.signals)
+
+    def hidden(self, living: NDArray[np.bool_], gone: Gone) -> NDArray[np.bool_]:
+        """Which chunks are not to be found."""
         hidden: NDArray[np.bool_] = ~living[self.episode_places]
         if gone.chunks:
             hidden |= pc.is_in(self.chunks.column(KEY), value_set=pa.array(sorted(gone.chunks), pa.string())).to_numpy()
@@ -156,22 +172,24 @@ class Searcher:
             query: in words; English is what the model reads.
             k: how many at most.
             where: conditions on the signals of episodes; all have to be met.
-            deadline: seconds. What has answered by then is told, and what has not is named.
+            deadline: seconds, for all of it. What has answered by then is told, and what has not is named.
 
         Raises:
             UsageError: an empty or far too long query, a condition that is none, another model than the index's.
-            Temporary: nothing has answered by the deadline, or the document store does not answer.
+            Temporary: nothing has answered by the deadline, or what says what is live and taken down has not.
         """
         until = time.monotonic() + deadline
         _check(query, k, deadline)
-        loaded = self._loaded = self._live(self._loaded)
+        loaded, gone = self._now(until, deadline)
         check_model(self._model, loaded.version.model)
         wanted = conditions(where, loaded.signals)
-        hidden = loaded.hidden(wanted, self._taken_down())
+        living = loaded.living(wanted, gone)
+        hidden = loaded.hidden(living, gone)
         most = max(self._plan.candidates, k)
+        narrowed = loaded.narrowed(wanted, living)
         asked: dict[str, Future[Any]] = {
             _WORDS: _started(self._by_words, loaded, query),
-            _MEANING: _started(self._by_meaning, loaded, query, wanted, hidden, most, until),
+            _MEANING: _started(self._by_meaning, loaded, query, narrowed, hidden, most, until),
         }
         wait(asked.values(), timeout=max(until - time.monotonic(), 0))
         answers = {name: future.result() for name, future in asked.items() if _has_answered(future)}
@@ -180,6 +198,26 @@ class Searcher:
         hits = self._hits(loaded, answers, hidden, k, until)
         missing = tuple(name for name in asked if name not in answers)
         return Answer(hits, missing, loaded.version.name, time.monotonic() - until + deadline)
+
+    def _now(self, until: float, deadline: float) -> tuple[Loaded, Gone]:
+        """The live version, and what is taken down.
+
+        Raises:
+            Temporary: the registry or the lake, which say so, has not answered in time.
+        """
+        asked = _started(self._looked_up)
+        wait([asked], timeout=max(until - time.monotonic(), 0))
+        if not asked.done():
+            raise Temporary(
+                f"no answer within {deadline} s: the registry or the lake does not say what is live and taken down",
+                next_step="again, with a longer deadline",
+            )
+        found: tuple[Loaded, Gone] = asked.result()
+        return found
+
+    def _looked_up(self) -> tuple[Loaded, Gone]:
+        self._loaded = self._live(self._loaded)
+        return self._loaded, self._taken_down()
 
     def _hits(
         self, loaded: Loaded, answers: Mapping[str, Any], hidden: NDArray[np.bool_], k: int, until: float
@@ -217,7 +255,7 @@ class Searcher:
         self,
         loaded: Loaded,
         query: str,
-        wanted: Sequence[Condition],
+        narrowed: ComparisonFilter | CompoundFilter | None,
         hidden: NDArray[np.bool_],
         most: int,
         until: float,
@@ -230,7 +268,7 @@ class Searcher:
         (vector,) = self._embed([query])
         asked = most
         while True:
-            places, cosines = self._documents.nearest(loaded.version.name, vector, asked, as_feast(wanted))
+            places, cosines = self._documents.nearest(loaded.version.name, vector, asked, narrowed)
             seen = ~hidden[places] & (cosines > 0)
             enough = seen.sum() >= most or len(places) < asked or (cosines <= 0).any()
             if enough or asked >= MOST_ASKED or time.monotonic() > until:

@@ -18,7 +18,7 @@ from content_signals.lake.layout import Lake
 
 CHUNKS = "episode_chunks_v1"
 SERVICE = "episode_chunks"  # reads the live version
-FORMAT = "index-1"  # of the folder and of the view: another one makes another version of the same input
+FORMAT = "index-2"  # of the folder and of the view: another one makes another version of the same input
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Version:
 
     Attributes:
         name: of its view and folder.
-        day: of the chunks.
+        day: of the chunks; the newest, where those of several days are the same.
         model: what made the vectors.
         inputs: table -> digest of the day that was read of it, and which day.
         chunks, episodes: how many it holds.
@@ -50,10 +50,14 @@ class Version:
         write_json(f"{folder_of(lake, self.name)}/version.json", told)
 
 
-def name_of(day: date, inputs: Mapping[str, str]) -> str:
-    """Name of the version that is made of some inputs: the same for the same."""
-    told = "\n".join([FORMAT, *(f"{table} {digest}" for table, digest in sorted(inputs.items()))])
-    return f"{CHUNKS}_{day:%Y%m%d}_{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+def name_of(made_of: Mapping[str, str]) -> str:
+    """Name of the version that is made of some rows: the same for the same, whatever day they are of.
+
+    Args:
+        made_of: table -> digest of its rows.
+    """
+    told = "\n".join([FORMAT, *(f"{table} {digest}" for table, digest in sorted(made_of.items()))])
+    return f"{CHUNKS}_{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def folder_of(lake: Lake, name: str) -> str:

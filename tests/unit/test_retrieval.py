@@ -43,6 +43,22 @@ def test_terms_leave_out_what_everybody_says_and_endings_of_plurals():
     assert terms("canvas status glass queries") == ["canva", "status", "glass", "query"]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Café, CAFÉ, cafe\u0301 and cafe", ["cafe"] * 4),
+        ("In 2020 Python 3.14 was 1_000 miles away", ["2020", "python", "3.14", "1_000", "mile", "away"]),
+        ("Straße, STRASSE", ["strasse", "strasse"]),
+        ("Ёлка и ёжик, ΑΘΗΝΑ", ["елка", "и", "ежик", "αθηνα"]),
+        ("東京 ２０２０ ﬁne", ["東京", "2020", "fine"]),
+        ("서울에서", ["서울에서"]),
+        ("c++, c#, node.js, don’t, -x- __init__", ["c++", "c#", "node.j", "x", "init"]),
+    ],
+)
+def test_terms_are_words_of_any_script_whatever_their_case_accents_and_encoding(text, expected):
+    assert terms(text) == expected
+
+
 def test_words_score_as_robertson_says():
     """BM25 as Lucene has it, by hand: k1 1.5, b 0.75."""
     found = Words.of(TEXTS).scores("channels channels?")

@@ -16,16 +16,18 @@ from content_signals.local.service import free_port
 from content_signals.pipeline.search_index import build_search_index
 from content_signals.retrieval.documents import Documents
 from content_signals.retrieval.search import Searcher
-from tests.lake import promoted
 from tests.services.search_index.topic_chunks import (
     CHUNKS_EACH,
     DAY,
     EPISODES,
     MODEL,
+    TAGS,
     TEXT,
     chunks_of,
     embed,
+    put,
     signals_of,
+    tags_of,
 )
 from tests.stores import store_and_lake
 
@@ -67,8 +69,9 @@ def context(milvus):
     with store_and_lake("index") as found:
         settings = found.settings.model_copy(update={"vectors": SecretStr(milvus)})
         made = replace(found, settings=settings, say=[].append)
-        promoted(made.lake.of(made.catalog.table("episode_chunks_v1")), DAY, chunks_of(EPISODES))
-        promoted(made.lake.of(made.catalog.table("episode_text_v1")), DAY, signals_of(TEXT))
+        put(made, "episode_chunks_v1", DAY, chunks_of(EPISODES))
+        put(made, "episode_text_v1", DAY, signals_of(TEXT))
+        put(made, "episode_tags_llm_v1", DAY, tags_of(TAGS))
         outcome = build_search_index(made, [DAY])
         assert outcome.details["recall"] >= 0.98
         assert outcome.rows_out == 7 * CHUNKS_EACH

@@ -8,12 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from content_signals.errors import NotLanded, UnknownName, UsageError
+from content_signals.errors import NotLanded, Temporary, UnknownName, UsageError
 from content_signals.inspection.passages import told
 from content_signals.lake.layout import start_run
 from content_signals.lake.takedowns import Takedown, add_takedown
 from content_signals.pipeline import search_index
 from content_signals.pipeline.context import Context
+from content_signals.retrieval import search as search_module
 from content_signals.retrieval.documents import Documents
 from content_signals.retrieval.fusion import Plan
 from content_signals.retrieval.search import Searcher
@@ -54,9 +55,16 @@ def test_scores_are_the_sum_of_reciprocal_ranks(search):
         (["language=de,fr"], {"e2"}),
         (["language=xx"], set()),
         (["word_count=100"], {"e0", "e1", "e2", "e3", "e4", "e5"}),
+        (["topics=jsparty"], {"e0", "e4"}),
+        (["topics=jsparty,practicalai", "brand_safety_flags=profanity"], {"e1", "e4"}),
+        (["topics!=jsparty,gotime"], {"e1", "e2"}),  # e2 has none at all, which is known
+        (["brand_safety_flags!=violence"], {"e0", "e1"}),  # of e2 nothing is known
+        (["topics=jsparty", "explicit_ratio<0.01"], {"e0"}),
     ],
 )
-def test_conditions_on_signals_narrow_both_rankings(search, where, episodes):
+@pytest.mark.parametrize("few", [500, 0], ids=["named", "by signals"])
+def test_conditions_on_signals_narrow_both_rankings(search, where, episodes, few, monkeypatch):
+    monkeypatch.setattr(search_module, "FEW_EPISODES", few)
     # All chunks that are allowed, by meaning alone: what the store narrows is no more and no less.
     search._plan = Plan(words=0)
     assert episodes_of(search.search("what are browsers", k=1_000, where=where)) == episodes
@@ -75,7 +83,15 @@ def test_wrong_conditions_are_refused_with_what_there_is(search):
     with pytest.raises(UnknownName, match="languge") as error:
         search.search("x", where=["languge=en"])
     assert "language" in error.value.next_step
-    for wrong in ("language", "explicit_ratio<many", "explicit_ratio<nan", f"word_count={2**70}", "language<en", "=en"):
+    for wrong in (
+        "topics<jsparty",
+        "language",
+        "explicit_ratio<many",
+        "explicit_ratio<nan",
+        f"word_count={2**70}",
+        "language<en",
+        "=en",
+    ):
         with pytest.raises(UsageError):
             search.search("x", where=[wrong])
 
@@ -99,6 +115,17 @@ def test_what_is_late_is_named_and_the_other_answers(context):
         assert [hit.meaning_score for hit in answer.hits] == [None] * 3
         assert "not answered in time: meaning" in "\n".join(told(answer, "browsers"))
         time.sleep(1.5)
+
+
+@pytest.mark.parametrize("hanging", ["live", "taken down"])
+def test_a_registry_or_a_lake_that_hangs_ends_a_search_at_its_deadline(context, search, monkeypatch, hanging):
+    name = {"live": "_live", "taken down": "_taken_down"}[hanging]
+    monkeypatch.setattr(search, name, lambda *_: time.sleep(1.5))
+    started = time.monotonic()
+    with pytest.raises(Temporary, match="the registry or the lake does not say"):
+        search.search("browsers", deadline=0.5)
+    assert time.monotonic() - started < 1.2
+    time.sleep(1.2)
 
 
 def test_a_query_of_another_model_is_refused(context):

@@ -31,8 +31,20 @@ from content_signals.pipeline.search_index import (
 )
 from content_signals.retrieval.build import Maker
 from content_signals.retrieval.documents import Documents
-from tests.lake import promoted
-from tests.services.search_index.topic_chunks import CHUNKS_EACH, DAY, EPISODES, NEXT_DAY, chunks_of, embed, episodes_of
+from content_signals.retrieval.gone import gone_from, gone_of
+from content_signals.retrieval.version import read_version
+from tests.services.search_index.topic_chunks import (
+    CHUNKS_EACH,
+    DAY,
+    EPISODES,
+    NEXT_DAY,
+    TEXT,
+    chunks_of,
+    embed,
+    episodes_of,
+    put,
+    signals_of,
+)
 
 
 def test_a_takedown_takes_from_every_version_and_a_purge_leaves_none_that_holds_it(context, milvus):
@@ -99,9 +111,8 @@ def test_the_same_day_again_makes_nothing(context):
 
 
 def test_two_models_in_one_index_are_refused_and_the_live_one_stays(context):
-    table = context.lake.of(context.catalog.table("episode_chunks_v1"))
     mixed = pa.concat_tables([chunks_of({"e0": "channels"}), chunks_of({"e1": "channels"}, "toy:2")])
-    promoted(table, NEXT_DAY, mixed)
+    put(context, "episode_chunks_v1", NEXT_DAY, mixed)
     before = versions(context)
     with pytest.raises(BrokenData, match="of one model, not of 'toy:1', 'toy:2'"):
         build_search_index(context, [NEXT_DAY])
@@ -119,8 +130,7 @@ def test_a_newer_day_is_flipped_to_followed_and_rolled_back(context, search, mon
     assert "e4" in episodes_of(search.search("browsers"))
     first = search.search("browsers").version
     search._documents.close()  # Milvus Lite is open in one process, here by one client, at a time
-    table = context.lake.of(context.catalog.table("episode_chunks_v1"))
-    promoted(table, NEXT_DAY, chunks_of({"f0": "browsers", "f1": "channels"}))
+    put(context, "episode_chunks_v1", NEXT_DAY, chunks_of({"f0": "browsers", "f1": "channels"}))
     # Killed on the way: nothing is live that is not whole.
     with monkeypatch.context() as patch:
         patch.setattr("content_signals.retrieval.build._Making._checked", lambda *_: 1 / 0)
@@ -152,9 +162,8 @@ def test_a_newer_day_is_flipped_to_followed_and_rolled_back(context, search, mon
 
 
 def test_an_index_that_misses_too_much_is_never_live(context, monkeypatch):
-    table = context.lake.of(context.catalog.table("episode_chunks_v1"))
     day = NEXT_DAY + timedelta(1)
-    promoted(table, day, chunks_of({"g0": "browsers"}))
+    put(context, "episode_chunks_v1", day, chunks_of({"g0": "browsers"}))
     live = next(row.version for row in versions(context) if row.state == "live")
     nearest = Documents.nearest
     with monkeypatch.context() as patch:
@@ -207,3 +216,22 @@ def test_a_store_that_is_away_is_a_temporary_failure(context):
     away = replace(context, settings=context.settings.model_copy(update={"vectors": vectors}))
     with pytest.raises(Temporary, match=r"index of chunks at 127\.0\.0\.1 does not answer"):
         build_search_index(away, [DAY])
+
+
+def test_a_later_day_of_the_same_contents_makes_nothing_and_an_earlier_one_stays_left_out(context):
+    """Even where somebody else was taken down meanwhile; then the version holds none of theirs either."""
+    before = versions(context)
+    live = next(row for row in before if row.state == "live")
+    later = NEXT_DAY + timedelta(7)
+    put(context, "episode_chunks_v1", later, chunks_of(EPISODES))
+    put(context, "episode_text_v1", later, signals_of(TEXT))
+    add_takedown(context.lake, "episode", Takedown("e99", "taken down", "asked to", "test", context.run.now))
+    context.say.__self__.clear()
+    build_search_index(context, [later])
+    told = "\n".join(context.say.__self__)
+    assert "made already" in told
+    assert "chunks written" not in told
+    assert versions(context) == [replace(row, day=str(later)) if row == live else row for row in before]
+    assert "is live and newer" in build_search_index(context, [DAY]).skipped[DAY]
+    down = gone_of(context.lake)
+    assert not down.less(gone_from(read_version(context.lake, live.version)))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from datetime import UTC, date, datetime
 
 import numpy as np
 import pyarrow as pa
+
+from tests.lake import promoted
 
 DAY, NEXT_DAY = date(2024, 3, 1), date(2024, 3, 2)
 AT = datetime(2024, 3, 1, tzinfo=UTC)
@@ -53,6 +56,24 @@ def signals_of(values):
     return with_times(pa.table(made))
 
 
+def tags_of(values):
+    """Rows of `episode_tags_llm_v1`: topics and flags of some episodes."""
+    lists = pa.list_(pa.string())
+    made = {
+        "episode_id": pa.array(list(values)),
+        "topics": pa.array([topics for topics, _ in values.values()], lists),
+        "brand_safety_flags": pa.array([flags for _, flags in values.values()], lists),
+    }
+    return with_times(pa.table(made))
+
+
+def put(context, table, day, rows):
+    """Promote a day, its digest one of what is in it, as that of a run is."""
+    written = rows.drop_columns(["event_ts", "computed_at"]).to_pylist()
+    digest = f"{len(written):x}-{hashlib.sha256(repr(written).encode()).hexdigest()[:16]}"
+    promoted(context.lake.of(context.catalog.table(table)), day, rows, digest=digest)
+
+
 def with_times(rows):
     at = pa.array([AT] * rows.num_rows, pa.timestamp("us", "UTC"))
     return rows.append_column("event_ts", at).append_column("computed_at", at)
@@ -65,6 +86,13 @@ TEXT = {
     "e3": (None, None),
     "e4": ("en", 0.5),
     "e5": ("en", 0),
+}
+
+TAGS = {
+    "e0": (["gotime", "jsparty"], []),
+    "e1": (["practicalai"], ["profanity"]),
+    "e2": ([], None),
+    "e4": (["jsparty"], ["violence", "profanity"]),
 }
 
 
