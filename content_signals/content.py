@@ -11,6 +11,7 @@ from content_signals.declaration import STRICT, Declaration, check_name, require
 
 CONTENT_ID = "content_id"  # SHA-256 of a content, 64 hexadecimal digits
 REASON = "reason"  # why nothing can be made of it; null where something was
+AGAIN = "again"  # true where it is to be computed again by the next run: what is kept is the last attempt
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -71,7 +72,7 @@ class Content(Declaration):
         require(bool(self.reads), "content: name the columns that compute reads")
         for name in self.reads:
             check_name("column", name, "content: ")
-            require(name not in (CONTENT_ID, REASON), f"content: {name} is written by the platform")
+            require(name not in (CONTENT_ID, REASON, AGAIN), f"content: {name} is written by the platform")
         require(bool(self.revision), "content: give a revision")
         require(set(self.each) <= set(self.reads), "content: `each` names columns that compute reads")
         require(not self.each or bool(self.id), "content: several rows of one content need its `id`")

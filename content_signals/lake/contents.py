@@ -1,5 +1,7 @@
 """What is kept by content: texts of a source, results of a signal table. Each content once, for a revision.
 
+Rows that are marked `AGAIN` are what came of an attempt that the next run makes anew; they stand until it is made.
+
 A table of this kind only grows. Its rows carry `content_id`, `revision` and when and by which run they were made; its
 partition is the day on which that was. Whoever adds to it says which version he has looked at: had another run added
 the same contents meanwhile, they would be there twice.
@@ -11,10 +13,11 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from deltalake import CommitProperties, Transaction
+from pyspark.sql import Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from content_signals.content import CONTENT_ID
+from content_signals.content import AGAIN, CONTENT_ID
 from content_signals.contract import COMPUTED_AT, DAY, RUN_ID
 from content_signals.lake.commit import add_actions, commit, create, evolve
 from content_signals.lake.layout import LakeTable, Run
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 REVISION = "revision"
+_LAST = "_last"
 AS_LANDED = "as landed"  # the revision of what a source keeps
 STAMPS = (REVISION, COMPUTED_AT, RUN_ID, DAY)
 _IDS = StructType([StructField(CONTENT_ID, StringType())])
@@ -44,17 +48,37 @@ class Contents:
 
     @property
     def rows(self) -> DataFrame | None:
-        """The rows, without what the table adds to them; None when there is no table."""
-        if self._snapshot.schema_json is None:
-            return None
-        rows = read_days(self._spark, self._snapshot)
-        return rows.where(F.col(REVISION) == self.revision).drop(*STAMPS)
+        """The rows, without what the table adds to them; None when there is no table.
+
+        Of a content that was to be computed again those of its last attempt.
+        """
+        rows = self._of_revision
+        if rows is None or AGAIN not in rows.columns:
+            return rows and rows.drop(*STAMPS)
+        settled = ~F.coalesce(AGAIN, F.lit(False))
+        last = F.max(F.struct(settled, F.col(COMPUTED_AT))).over(Window.partitionBy(CONTENT_ID))
+        attempts = rows.withColumn(_LAST, last).where(F.struct(settled, F.col(COMPUTED_AT)) == F.col(_LAST))
+        return attempts.drop(_LAST, *STAMPS)
+
+    @property
+    def settled(self) -> DataFrame | None:
+        """Those of the rows that no later run computes again."""
+        rows = self._of_revision
+        if rows is None or AGAIN not in rows.columns:
+            return rows and rows.drop(*STAMPS)
+        return rows.where(~F.coalesce(AGAIN, F.lit(False))).drop(*STAMPS)
 
     @property
     def ids(self) -> DataFrame:
-        """`content_id` of all that is kept."""
-        rows = self.rows
+        """`content_id` of all that is kept and settled."""
+        rows = self.settled
         return self._spark.createDataFrame([], _IDS) if rows is None else rows.select(CONTENT_ID).distinct()
+
+    @property
+    def _of_revision(self) -> DataFrame | None:
+        if self._snapshot.schema_json is None:
+            return None
+        return read_days(self._spark, self._snapshot).where(F.col(REVISION) == self.revision)
 
     def add(self, rows: DataFrame, run: Run, part: str) -> DataFrame:
         """Keep rows of contents that are not kept yet; those that another run has added meanwhile are left out.

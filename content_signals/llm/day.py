@@ -1,8 +1,8 @@
 """A table's day by a language model: which endpoint, by the environment; its budget; and what of it is settled.
 
 A budget is a day's, in UTC: a run that is tried again has no second one, though what ended the one before does not end
-it. What is not answered for good, because the budget is spent or the endpoint is down, has no row, and the next run
-asks for it; what was paid for is in the ledger meanwhile.
+it. What was not asked, because the budget is spent or the endpoint is down, has no row; what was asked and has no
+answer has one that says why. The next run asks for both; what was paid for is in the ledger meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from content_signals.content import REASON, Need
+from content_signals.content import AGAIN, REASON, Need
 from content_signals.errors import UsageError
 from content_signals.llm.outcome import Status
 from content_signals.llm.run import Run, run_of
@@ -51,14 +51,20 @@ def why_no_row(run: Run) -> str:
         ledger.close()
     if spent is None:
         return f"endpoint {run.endpoint.name} was not called today"
-    return spent.stopped or f"endpoint {run.endpoint.name} did not answer them, or refused them"
+    return spent.stopped or f"endpoint {run.endpoint.name} did not answer them"
 
 
-def settled(outcomes: DataFrame) -> DataFrame:
-    """The outcomes that no later run asks about again."""
-    return outcomes.where(F.col("status").isin([status.value for status in Status if status.settled]))
+def with_rows(outcomes: DataFrame) -> DataFrame:
+    """The outcomes of what was asked, or needed no asking."""
+    return outcomes.where(F.col("status").isin([status.value for status in Status if status.has_row]))
 
 
-def reason() -> Column:
-    """Why nothing can be made of a content: null but where it has no text."""
-    return F.when(F.col("status") == Status.EMPTY.value, F.col("error")).alias(REASON)
+def verdicts() -> list[Column]:
+    """Of an outcome: why nothing can be made of its content, and whether the next run asks about it again.
+
+    Nothing can be made of what has no text, nor, until it is asked again, of what the endpoint gave no answer to in any
+    attempt: too many of those hold the day. What does not fit and what the endpoint finds fault with is a row.
+    """
+    status = F.col("status")
+    reason = F.when(status.isin(Status.EMPTY.value, Status.FAILED.value), F.col("error")).alias(REASON)
+    return [reason, status.isin([one.value for one in Status if not one.settled]).alias(AGAIN)]

@@ -21,7 +21,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from content_signals.content import CONTENT_ID, REASON, Content
+from content_signals.content import AGAIN, CONTENT_ID, REASON, Content
 from content_signals.contract import DAY, RUN_ID, Source, Table
 from content_signals.errors import ContractError, Superseded, Temporary
 from content_signals.lake.contents import AS_LANDED, Contents
@@ -117,7 +117,9 @@ def signals_of_contents(
     work = _Work(context, spark, table, module, made, max(days) if not scratch else None)
     progress = work.compute(rows, kept)
     schema = work.schema(rows)
-    results = [_as(schema, frame) for one in dict.fromkeys((kept, made)) if (frame := one.rows) is not None]
+    # On trial what is to be computed again is made beside what the last attempt has left.
+    kept_rows = [kept.settled, made.rows] if scratch else [made.rows]
+    results = [_as(schema, frame) for frame in kept_rows if frame is not None]
     every = reduce(DataFrame.unionByName, results or [spark.createDataFrame([], schema)])  # none: the days have no rows
     found = rows.join(every.withColumn(_FOUND, F.lit(True)), on=CONTENT_ID, how="left")
     is_good = F.col(_FOUND).isNotNull() & F.col(REASON).isNull()
@@ -329,7 +331,9 @@ def _set_aside(
     """
     driver_keys = context.catalog.any(table.driver.table).keys
     unusable = context.lake.unusable(table)
-    counted = aside.groupBy(DAY).agg(F.count(F.lit(1)).alias("aside"), F.count_if(F.col(REASON).isNull()).alias("gone"))
+    again = F.col(AGAIN) if AGAIN in aside.columns else F.lit(False)
+    is_gone = F.col(REASON).isNull() | F.coalesce(again, F.lit(False))
+    counted = aside.groupBy(DAY).agg(F.count(F.lit(1)).alias("aside"), F.count_if(is_gone).alias("gone"))
     found = counted.collect()
     counts = {row[DAY]: row["aside"] for row in found}
     gone = sum(row["gone"] for row in found)

@@ -226,6 +226,55 @@ def test_columns_of_other_revisions_and_of_none_are_no_matter(given, spark, new_
     assert built(new_run(given.context), spark) == {"a": (8, "text")}
 
 
+def attempted(whole: SimpleNamespace, **verdict: object) -> SimpleNamespace:
+    """The family, whose results of what begins with "late" are no good yet."""
+
+    def compute(contents):
+        made, late = whole.compute(contents), F.col("first") == "late"
+        changes = {name: F.when(late, F.lit(value)).otherwise(F.col(name)) for name, value in verdict.items()}
+        changes |= {"letters": F.when(~late, F.col("letters")), "again": F.coalesce(late, F.lit(False))}
+        return made.withColumns(changes)
+
+    return SimpleNamespace(compute=compute, place=lambda found: found)
+
+
+def test_a_result_that_is_no_good_yet_is_a_row_until_the_next_run_has_computed_it_again(given, spark, new_run):
+    texts = {"a": "good text", "b": "late text"}
+    ingested(given.context, spark, texts)
+    whole = family(given.log)
+    given.use(attempted(whole))
+    assert built(given.context, spark) == {"a": (9, "good"), "b": (None, "late")}
+    # No better: of two attempts the later one is the row, and one alone.
+    assert built(new_run(given.context), spark) == {"a": (9, "good"), "b": (None, "late")}
+    assert len(computed(given.log)) == 3
+    # On trial it is computed, too, and nothing of that is kept.
+    scratch = Lake(f"{given.context.settings.lake}-scratch")
+    given.use(whole)
+    tried = signals_of(new_run(given.context), spark, LENGTHS, [DAY], scratch).signals
+    assert {row.episode_id: row.letters for row in tried.collect()} == {"a": 9, "b": 9}
+    assert built(new_run(given.context), spark) == {"a": (9, "good"), "b": (9, "late")}
+    assert len(computed(given.log)) == 5
+    assert built(new_run(given.context), spark) == {"a": (9, "good"), "b": (9, "late")}
+    assert len(computed(given.log)) == 5
+
+
+def test_what_has_no_answer_holds_a_day_if_it_is_much_and_is_set_aside_with_its_own_reason(given, spark, new_run):
+    ingested(given.context, spark, {"a": "good text", "b": "late text", "c": "late as well"})
+    none = attempted(family(given.log), reason="HTTP 503: busy")
+    none.why_no_row = lambda: "nobody is there"
+    given.use(none)
+    with pytest.raises(Temporary, match="2 of 3 contents have no result yet: nobody is there"):
+        built(given.context, spark)
+    less = new_run(given.context)
+    ingested(less, spark, {"a": "good text", "b": "late text"})
+    assert built(less, spark) == {"a": (9, "good")}
+    (found,) = quarantined(given.context, "test_lengths_v1", str(DAY))
+    assert (found["rule"], found["rows"]) == ("HTTP 503: busy", 1)
+    given.use(family(given.log))
+    assert built(new_run(given.context), spark) == {"a": (9, "good"), "b": (9, "late")}
+    assert quarantined(given.context, "test_lengths_v1", str(DAY)) == []
+
+
 def test_a_content_without_a_result_is_tried_again(given, spark, new_run):
     def silent(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from ()

@@ -71,18 +71,18 @@ def compute(contents: DataFrame) -> DataFrame:
     """What the model says of each content, from (content_id, transcript).
 
     Returns:
-        content_id, the contract's columns that begin with model_, the rest of the reply, and reason: null but for a
-        transcript without text. No row for what is to be asked again.
+        content_id, the contract's columns that begin with model_, the rest of the reply, reason: null but where there
+        is no text or no answer, and again: whether the next run asks once more. No row for what was not asked.
     """
     return said(contents, run_of_environment())
 
 
 def said(contents: DataFrame, run: Run) -> DataFrame:
     """The same, for a run."""
-    found = day.settled(asked(contents, run)).withColumn("answer", F.from_json("answer", _ANSWER))
+    found = day.with_rows(asked(contents, run)).withColumn("answer", F.from_json("answer", _ANSWER))
     made = {"model_topic": F.col("answer.topic.label"), "model_quote": F.col("answer.topic.quote")}
     columns = [made.get(name, F.col(name.removeprefix("model_"))).alias(name) for name in _OF_MODEL]
-    return found.select(CONTENT_ID, *columns, *_KEPT, day.reason())
+    return found.select(CONTENT_ID, *columns, *_KEPT, *day.verdicts())
 
 
 def place(found: DataFrame) -> DataFrame:

@@ -30,8 +30,8 @@ def compute(contents: DataFrame) -> DataFrame:
     """The tags of each content, from (content_id, transcript).
 
     Returns:
-        content_id, the columns of the contract, the rest of the reply, and reason: null but for a transcript without
-        text. No row for what is to be asked again.
+        content_id, the columns of the contract, the rest of the reply, reason: null but where there is no text or
+        no answer, and again: whether the next run asks once more. No row for what was not asked.
     """
     return tagged(contents, run_of_environment())
 
@@ -53,8 +53,8 @@ def place(found: DataFrame) -> DataFrame:
 
 def tagged(contents: DataFrame, run: Run) -> DataFrame:
     """The same, for a run."""
-    said = day.settled(asked(contents, run)).withColumn("answer", F.from_json("answer", _ANSWER))
-    return said.select(CONTENT_ID, *_tags(), *_KEPT, day.reason())
+    said = day.with_rows(asked(contents, run)).withColumn("answer", F.from_json("answer", _ANSWER))
+    return said.select(CONTENT_ID, *_tags(), *_KEPT, *day.verdicts())
 
 
 def task() -> Task:
