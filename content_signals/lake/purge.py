@@ -53,6 +53,14 @@ def _purge(table: LakeTable, column: str, keys: Sequence[str], predicate_of: Cal
     return removed
 
 
+def values_of(table: LakeTable, column: str, key: str, keys: Sequence[str]) -> list[str]:
+    """What a column of texts says in the rows of some keys. Nothing where there is no such table or column."""
+    delta = Snapshot(table).delta
+    if delta is None or column not in {field.name for field in delta.schema().fields}:
+        return []
+    return sorted(_values(delta.to_pyarrow_dataset(), column, ds.field(key).isin(list(keys))))
+
+
 def contents_of(table: LakeTable, key: str, content: str, keys: Sequence[str]) -> list[str]:
     """The contents that rows of these keys have had on any day, and no row of another key has on any.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from pyspark.sql import Column, DataFrame
@@ -52,6 +52,22 @@ def why_no_row(run: Run) -> str:
     if spent is None:
         return f"endpoint {run.endpoint.name} was not called today"
     return spent.stopped or f"endpoint {run.endpoint.name} did not answer them"
+
+
+def forget(run: Run, content_ids: Iterable[str], reply_keys: Iterable[str]) -> None:
+    """Erase the replies about some contents from the ledger.
+
+    Args:
+        reply_keys: under which replies about them were kept, whatever the prompt and the model were.
+
+    Raises:
+        LedgerError: it does not answer.
+    """
+    ledger = run.ledger.open()
+    try:
+        ledger.forget({*reply_keys, *map(run.identity.key, content_ids)})
+    finally:
+        ledger.close()
 
 
 def with_rows(outcomes: DataFrame) -> DataFrame:

@@ -80,6 +80,38 @@ def test_the_first_reply_is_kept_and_ends_the_claim(ledger, at):
     other.close()
 
 
+def opened(path, begin, told) -> None:
+    begin.wait()
+    try:
+        ledger = FileLedger(path)
+        ledger.claim(str(multiprocessing.current_process().pid), "a", 60)
+        ledger.close()
+        told.put(None)
+    except LedgerError as error:
+        told.put(str(error))
+
+
+def test_many_open_a_new_file_at_once(tmp_path):
+    for n in range(40):  # without waiting, one in ten failed
+        begin, told = FORK.Barrier(4), FORK.Queue()
+        workers = [FORK.Process(target=opened, args=(tmp_path / f"{n}.sqlite", begin, told)) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        assert [told.get(timeout=60) for _ in workers] == [None] * 4
+        for worker in workers:
+            worker.join()
+
+
+def test_nothing_of_what_is_erased_is_left_in_the_file_nor_beside_it(tmp_path):
+    ledger = FileLedger(tmp_path / "ledger.sqlite")
+    ledger.keep(replace(REPLY, text="what the model said of it " * 500), "a")
+    ledger.keep(replace(REPLY, key="k2", text="another"), "a")
+    ledger.forget(["k1"])
+    assert b"what the model said" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert ledger.look("k2") is not None
+    ledger.close()
+
+
 def test_a_change_that_raises_changes_nothing(ledger):
     def change(state, now):
         state.failures = 5

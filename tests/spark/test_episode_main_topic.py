@@ -16,11 +16,14 @@ from content_signals.catalog import Catalog, catalog
 from content_signals.contract import STAMPS
 from content_signals.errors import ContractError, Temporary
 from content_signals.lake.layout import Lake, start_run
+from content_signals.lake.takedowns import TAKEN_DOWN, Takedown, add_takedown
+from content_signals.llm.ledger.store import LedgerAt
 from content_signals.llm.router import By, Sure, route
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.extract import extract
 from content_signals.pipeline.ingest import ingest
 from content_signals.pipeline.promotion import promote_days
+from content_signals.pipeline.purge import purge_removed
 from content_signals.pipeline.stale import stale_days
 from content_signals.pipeline.validate import validate
 from content_signals.quality.scan import Scanner
@@ -226,6 +229,33 @@ def test_another_threshold_makes_the_day_anew_and_asks_nothing_twice(context, sp
         staged = extract(replace(context, run=start_run()), spark, TABLE, [DAY])
         assert staged.details["contents"] == {"computed": 0, "cached": asked, "set_aside": 0}
     assert len(server.calls) == 2
+
+
+def test_a_purge_erases_replies_too_and_keeps_what_it_cannot_follow(context, spark, model, tmp_path, monkeypatch):
+    """What the ledger has is known by what the lake has: where the ledger is not named, that stays."""
+    model()
+    build(context, spark, DAY)
+    at = context.run.now - timedelta(days=8)
+    add_takedown(context.lake, "episode", Takedown("unsure", TAKEN_DOWN, "the author asked", "legal", at))
+    keys = {row["reply_key"] for row in kept_rows(context)}
+    purging, ledger = replace(context, run=start_run()), LedgerAt(path=str(tmp_path / "ledger.sqlite"))
+    with monkeypatch.context() as patch:
+        patch.delenv("CONTENT_SIGNALS_LLM")
+        with pytest.raises(Temporary, match="episode_main_topic_v1: no endpoint") as error:
+            purge_removed(purging, 7)
+    assert "all else is erased" in error.value.state
+    assert len(kept_rows(context)) == 2
+    assert set(rows_of(context, DAY)) == {"sure", "close"}
+    found = ledger.open()
+    assert all(found.look(key) for key in keys)
+    purge_removed(purging, 7)
+    (left,) = kept_rows(context)
+    assert [key for key in keys if found.look(key)] == [left["reply_key"]]
+    found.close()
+
+
+def kept_rows(context) -> list[dict]:
+    return DeltaTable(context.lake.contents(TABLE).path).to_pyarrow_table().to_pylist()
 
 
 def test_inputs_that_nothing_reads_are_refused(context, spark, model, monkeypatch):

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS claim (key TEXT PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
 """
 _BUSY_SECONDS = 30.0
+_PAUSE_SECONDS = 0.01
 
 
 class FileLedger:
@@ -35,12 +36,24 @@ class FileLedger:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead()
             # A reply was paid for: it is on the disk before it is believed.
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_TABLES)
         except (sqlite3.Error, OSError) as error:
             raise self._broken(error) from error
+
+    def _write_ahead(self) -> None:
+        """Several that open a new file at once would all change its mode: SQLite lets one, and has others not wait."""
+        until = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
 
     def update(self, endpoint: str, change: Callable[[State, float], T]) -> T:
         """See `Ledger`."""
@@ -91,8 +104,10 @@ class FileLedger:
 
     def forget(self, keys: Iterable[str]) -> None:
         """See `Ledger`."""
+        self._db.execute("PRAGMA secure_delete = ON")  # nothing of them is left in the file, nor in what is beside it
         with self._transaction() as db:
             db.executemany("DELETE FROM reply WHERE key = ?", ([key] for key in keys))
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """See `Ledger`."""

@@ -54,7 +54,7 @@ class Ledger(Protocol):
         """Give up a claim, if it is still the owner's."""
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Drop replies that are kept elsewhere by now."""
+        """Erase replies: of what is taken down, say."""
 
     def close(self) -> None:
         """Let go of the connection."""

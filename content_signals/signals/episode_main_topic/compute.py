@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from content_signals.content import CONTENT_ID
 from content_signals.llm import day
-from content_signals.llm.frame import REPLY_SCHEMA, asked
+from content_signals.llm.frame import KEY, REPLY_SCHEMA, asked
 from content_signals.llm.router import Sure
 from content_signals.llm.run import Run
 from content_signals.llm.task import Task, task_of
@@ -28,6 +28,7 @@ from content_signals.signals.episode_main_topic.contract import (
 from content_signals.signals.needs import LANGUAGE_MODEL
 
 NO_ROW = day.NO_ROW
+KEPT_AS = KEY  # the column that says under what name a reply is kept elsewhere
 TOPICS = "episode_topics_v1"
 _KEYS = ["ds", "episode_id"]
 _OPINION = ("classifier_topic", "classifier_probability")  # what a row has from the classifier, whoever answers
@@ -35,7 +36,7 @@ _ANSWER = "topic struct<quote: string, label: string>"
 # Columns of the table that are null where the model was not asked.
 _OF_MODEL = [name for name in EPISODE_MAIN_TOPIC_V1.values if name.startswith("model_")]
 # Kept with the answer, and in no table: what a call brought, from which it can be judged again.
-_KEPT = ("reply_key", *(name for name in REPLY_SCHEMA.names if f"model_{name}" not in _OF_MODEL))
+_KEPT = (KEY, *(name for name in REPLY_SCHEMA.names if f"model_{name}" not in _OF_MODEL))
 
 
 def routed(rows: DataFrame, inputs: Mapping[str, DataFrame]) -> tuple[DataFrame, DataFrame]:
@@ -94,6 +95,11 @@ def place(found: DataFrame) -> DataFrame:
 def installed() -> str:
     """Which model at which endpoint, with which prompt: another one is asked about every content anew."""
     return run_of_environment().identity.prefix[:12]
+
+
+def forget(content_ids: Iterable[str], reply_keys: Iterable[str]) -> None:
+    """Erase what the ledger has of some contents."""
+    day.forget(run_of_environment(), content_ids, reply_keys)
 
 
 def why_no_row() -> str:

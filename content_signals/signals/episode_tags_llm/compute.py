@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from content_signals.content import CONTENT_ID
 from content_signals.llm import day
-from content_signals.llm.frame import REPLY_SCHEMA, asked
+from content_signals.llm.frame import KEY, REPLY_SCHEMA, asked
 from content_signals.llm.run import Run
 from content_signals.llm.task import Task, task_of
 from content_signals.signals.episode_tags_llm.answer import EpisodeTags
@@ -18,12 +18,13 @@ from content_signals.signals.episode_tags_llm.contract import EPISODE_TAGS_LLM_V
 from content_signals.signals.needs import LANGUAGE_MODEL
 
 NO_ROW = day.NO_ROW
+KEPT_AS = KEY  # the column that says under what name a reply is kept elsewhere
 _ANSWER = (
     "topics array<struct<quote: string, label: string>>, summary struct<quote: string, text: string>, "
     "audience struct<quote: string, label: string>, brand_safety array<struct<quote: string, flag: string>>"
 )
 # Kept with the tags, and in no table: what a call brought, from which it can be judged again.
-_KEPT = ("reply_key", *(name for name in REPLY_SCHEMA.names if name not in EPISODE_TAGS_LLM_V1.values))
+_KEPT = (KEY, *(name for name in REPLY_SCHEMA.names if name not in EPISODE_TAGS_LLM_V1.values))
 
 
 def compute(contents: DataFrame) -> DataFrame:
@@ -39,6 +40,11 @@ def compute(contents: DataFrame) -> DataFrame:
 def installed() -> str:
     """Which model at which endpoint, with which prompt: another one is asked about every content anew."""
     return run_of_environment().identity.prefix[:12]
+
+
+def forget(content_ids: Iterable[str], reply_keys: Iterable[str]) -> None:
+    """Erase what the ledger has of some contents."""
+    day.forget(run_of_environment(), content_ids, reply_keys)
 
 
 def why_no_row() -> str:
