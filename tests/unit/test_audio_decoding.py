@@ -74,14 +74,44 @@ def test_a_wave_written_to_a_pipe_does_not_know_its_size(size):
         assert reason(bytes(content)) == "no samples"
 
 
-@pytest.mark.parametrize("tags", [b"", b"ID3\4\0\0\0\0\1\2" + b"x" * 130])
-def test_an_mp3_that_does_not_count_its_frames_is_not_guessed_at(tags):
-    """The decoder would stop where it has guessed: loud at first, then silent, 8 s are 2 of them."""
-    samples = np.concatenate([noise(2.0, 44_100), np.zeros(6 * 44_100, np.float32)])
-    content = bytes_of(samples, 44_100, "MP3", "MPEG_LAYER_III")
-    assert len(decoded(tags + content)) == len(samples)
-    headless = content[content.index(content[:2], 4) :]
-    assert reason(tags + headless) == "its header does not say how long it is"
+ID3 = b"ID3\4\0\0\0\0\1\2" + b"x" * 130
+
+
+def headless(rate: int, channels: int) -> tuple[bytes, int]:
+    """8 s as MP3, loud at first, then silent, so that the bit rate varies; its frames are not counted. And how many."""
+    samples = np.concatenate([noise(2.0, rate), np.zeros(6 * rate, np.float32)])
+    content = bytes_of(samples if channels == 1 else np.column_stack([samples] * 2), rate, "MP3", "MPEG_LAYER_III")
+    at = content.index(b"Xing" if b"Xing" in content[:200] else b"Info")
+    frames = int.from_bytes(content[at + 8 : at + 12], "big")
+    return content[content.index(content[:2], 4) :], frames * (1152 if rate >= 32_000 else 576)
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_mp3_that_does_not_count_its_frames_is_counted(rate, channels):
+    """The decoder by itself stops where it has guessed: 2 of 8 s, here and there."""
+    content, samples = headless(rate, channels)
+    found = decoded(content)
+    assert abs(len(found) - samples) <= 1152
+    assert 8.0 <= len(found) / rate < 8.4
+    loud, silent = found[rate // 2 : 3 * rate // 2], found[5 * rate : 7 * rate]
+    assert np.abs(loud).mean() > 50 * np.abs(silent).mean()
+
+
+def test_what_is_no_frame_is_not_counted():
+    content, _ = headless(44_100, 2)
+    whole = decoded(content)
+    for odd in (ID3 + content, content + b"TAG" + b" " * 125, content + b"APETAGEX" + b"\xff\xfb\x90" * 20):
+        assert np.array_equal(decoded(odd), whole)
+    middle = content.index(content[:2], len(content) // 2)
+    between = decoded(content[:middle] + b"\xff\xfb" + b"junk" * 50 + content[middle:])
+    assert len(between) == len(whole)
+    assert reason(content[:-5]) == "cut short: it ends before its end"
+
+
+def test_an_mp3_of_hours_that_does_not_count_its_frames_is_not_read_to_its_end():
+    content, _ = headless(8_000, 1)
+    assert reason(content * 150) == "longer than 15 minutes"
 
 
 def test_a_name_proves_nothing():
@@ -92,8 +122,9 @@ def test_a_name_proves_nothing():
         "damaged: WAV by its first bytes, and the rest of its header cannot be read"
     )
     assert reason(b"OggS" + b"\0" * 1000) == "cut short: it ends before its end"
-    assert reason(b"ID3" + b"\0" * 1000) == "its header does not say how long it is"
-    assert reason(b"ID3" + b"\0" * 500 + b"\xff\xfb\x90\x00" + b"Info\0\0\0\1" + b"\0" * 1000).startswith("its header")
+    no_frames = "damaged: MP3 by its first bytes, and the rest of its header cannot be read"
+    assert reason(b"ID3" + b"\0" * 1000) == no_frames
+    assert reason(b"ID3" + b"\0" * 500 + b"\xff\xfb\x90\x00" + b"Info\0\0\0\1" + b"\0" * 1000) == no_frames
 
 
 def test_a_file_with_no_samples_and_one_with_one():

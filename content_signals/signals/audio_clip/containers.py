@@ -48,16 +48,24 @@ def says_its_length(file: IO[bytes]) -> bool:
     wherever the bit rate varies.
     """
     try:
-        file.seek(0)
-        while (head := file.read(10)).startswith(b"ID3") and len(head) == 10:
-            size = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(head[6:])))  # ID3v2.4, 3.1
-            file.seek(size + (10 if head[5] & 0x10 else 0), os.SEEK_CUR)
-        frame = head + file.read(_FIRST_FRAME)
+        file.seek(after_tags(file))
+        frame = file.read(_FIRST_FRAME)
         at = max(frame.find(b"Xing"), frame.find(b"Info"))
         counted = at >= 0 and len(frame) > at + 7 and frame[at + 7] & 1  # a flag: the number of frames is there
         return bool(counted) or b"VBRI" in frame
     finally:
         file.seek(0)
+
+
+def after_tags(file: IO[bytes]) -> int:
+    """Where the tags in front of an MP3 end (ID3v2.4, 3.1)."""
+    at = 0
+    file.seek(0)
+    while (head := file.read(10)).startswith(b"ID3") and len(head) == 10:
+        size = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(head[6:])))
+        at += 10 + size + (10 if head[5] & 0x10 else 0)
+        file.seek(at)
+    return at
 
 
 def _ogg_is_cut(file: IO[bytes], size: int) -> bool:

@@ -12,6 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from content_signals.signals.audio_clip.containers import KNOWN, container, is_cut, says_its_length
+from content_signals.signals.audio_clip.mpeg import counted
 from content_signals.signals.audio_clip.unusable import Unusable
 
 LONGEST_S = (
@@ -95,14 +96,7 @@ def opened(file: IO[bytes]) -> Iterator[Sound]:
         raise Unusable(f"not audio that is read here: neither {', '.join(KNOWN[:-1])} nor {KNOWN[-1]}")
     if is_cut(file, kind):
         raise cut_short()
-    if kind == "MP3" and not says_its_length(file):
-        raise Unusable("its header does not say how long it is")
-    try:
-        # By its descriptor: libsndfile reads it without coming back to Python for every few bytes.
-        decoder = soundfile.SoundFile(file.fileno(), closefd=False)
-    except soundfile.SoundFileError:
-        raise Unusable(f"damaged: {kind} by its first bytes, and the rest of its header cannot be read") from None
-    with decoder:
+    with _with_length(file, kind) as whole, _decoder(whole, kind) as decoder:
         if not LOWEST_RATE <= decoder.samplerate <= HIGHEST_RATE:
             raise Unusable(f"a sample rate outside {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz")
         sound = Sound(
@@ -118,6 +112,37 @@ def opened(file: IO[bytes]) -> Iterator[Sound]:
         if sound.frames > sound.most_frames:
             raise too_long()
         yield sound
+
+
+@contextmanager
+def _with_length(file: IO[bytes], kind: str) -> Iterator[IO[bytes]]:
+    """The file, or, of an MP3 that does not count its frames, a copy that does."""
+    if kind != "MP3" or says_its_length(file):
+        yield file
+        return
+    try:
+        copy = counted(file, LONGEST_S + 1)
+    except EOFError:
+        raise cut_short() from None
+    if copy is None:
+        raise Unusable(_no_header(kind))
+    with copy:
+        yield copy
+
+
+@contextmanager
+def _decoder(file: IO[bytes], kind: str) -> Iterator[soundfile.SoundFile]:
+    try:
+        # By its descriptor: libsndfile reads it without coming back to Python for every few bytes.
+        decoder = soundfile.SoundFile(file.fileno(), closefd=False)
+    except soundfile.SoundFileError:
+        raise Unusable(_no_header(kind)) from None
+    with decoder:
+        yield decoder
+
+
+def _no_header(kind: str) -> str:
+    return f"damaged: {kind} by its first bytes, and the rest of its header cannot be read"
 
 
 def too_long() -> Unusable:

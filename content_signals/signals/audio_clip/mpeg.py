@@ -1,0 +1,127 @@
+"""An MP3 whose header does not count its frames, counted: the decoder is given a header that does.
+
+Without one it guesses from the size and the first frame, and stops where it has guessed. Headers of frames are as in
+ISO/IEC 11172-3 and 13818-3; that of Xing, which counts them, is what encoders write into a first frame of silence.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from typing import IO
+
+from content_signals.signals.audio_clip.containers import after_tags
+
+_KBPS = {
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}  # MPEG 1, 2, 2.5
+_MONO = 3
+_ROOMY = 9  # number of a bit rate at which a frame has room for the header
+_COUNTS = 3  # flags: the number of frames is there, and that of bytes
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A frame by its header.
+
+    Attributes:
+        length: in bytes, the header among them.
+    """
+
+    version: int
+    rate: int
+    channels: int
+    length: int
+
+    @property
+    def samples(self) -> int:
+        """A channel."""
+        return 1152 if self.version == 3 else 576
+
+    def is_like(self, other: _Frame) -> bool:
+        """Whether both can be of one stream; its bit rate may vary."""
+        return (self.version, self.rate, self.channels) == (other.version, other.rate, other.channels)
+
+
+def counted(file: IO[bytes], most_seconds: float) -> IO[bytes] | None:
+    """A copy of an MP3 with its frames alone, and a header that counts them; None where there are none.
+
+    Args:
+        most_seconds: longer ones are not read to their end.
+
+    Returns:
+        A temporary file at its start, which the caller closes.
+
+    Raises:
+        EOFError: the last frame is not whole.
+    """
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = list(_runs(data, after_tags(file), most_seconds))
+        if not found:
+            return None
+        frames, size = sum(count for _, _, count in found), sum(end - first for first, end, _ in found)
+        copy = TemporaryFile(buffering=0)  # noqa: SIM115  # closed by the caller, who reads it
+        header = _header(data[found[0][0] : found[0][0] + 4], frames, size)
+        copy.write(header)
+        for first, end, _ in found:
+            copy.write(memoryview(data)[first:end])
+    copy.seek(0)
+    return copy
+
+
+def _runs(data: mmap.mmap, start: int, most_seconds: float) -> Iterator[tuple[int, int, int]]:
+    """Where frames follow each other: first byte, the one behind the last, how many. What is between is no frame."""
+    at, first, like, seconds = start, -1, None, 0.0
+    count = 0
+    while True:
+        frame = _frame(data, at)
+        if frame and (like is None or frame.is_like(like)) and (count or _goes_on(data, at, frame)):
+            if at + frame.length > len(data):
+                raise EOFError
+            first, like = (at if not count else first), frame
+            count, at, seconds = count + 1, at + frame.length, seconds + frame.samples / frame.rate
+            if seconds <= most_seconds:
+                continue
+        if count:
+            yield first, at, count
+        if seconds > most_seconds or (at := data.find(b"\xff", at + (not count))) < 0:
+            return
+        count = 0
+
+
+def _goes_on(data: mmap.mmap, at: int, frame: _Frame) -> bool:
+    """Whether another frame follows: a header is found by chance in any sound. The very last has none behind it."""
+    following = at + frame.length
+    if following >= len(data):
+        return True
+    after = _frame(data, following)
+    return after is not None and after.is_like(frame)
+
+
+def _frame(data: mmap.mmap, at: int) -> _Frame | None:
+    """The frame whose header stands at a place, if one does."""
+    head = data[at : at + 4]
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:  # a frame of layer III
+        return None
+    version, bits, rates = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
+    if version == 1 or bits in (0, 15) or rates == 3:  # reserved; a bit rate of its own, which nobody writes
+        return None
+    rate = _RATES[version][rates]
+    length = (144 if version == 3 else 72) * _KBPS[version == 3][bits] * 1000 // rate + (head[2] >> 1 & 1)
+    return _Frame(version, rate, 1 if head[3] >> 6 == _MONO else 2, length)
+
+
+def _header(like: bytes, frames: int, size: int) -> bytes:
+    """A frame of silence that counts the others, which the decoder does not play."""
+    head = bytes([0xFF, like[1] | 1, _ROOMY << 4 | like[2] & 0x0C, like[3] & 0xC0])  # no checksum, no padding
+    version, mono = like[1] >> 3 & 3, like[3] >> 6 == _MONO
+    side = {(True, False): 32, (True, True): 17, (False, False): 17, (False, True): 9}[version == 3, mono]
+    rate = _RATES[version][like[2] >> 2 & 3]
+    length = (144 if version == 3 else 72) * _KBPS[version == 3][_ROOMY] * 1000 // rate
+    told = b"Xing" + struct.pack(">III", _COUNTS, frames, size + length)
+    return (head + bytes(side) + told).ljust(length, b"\0")
