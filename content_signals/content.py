@@ -52,7 +52,8 @@ class Content(Declaration):
             what is kept as far as it goes.
         id: the driver's column with the SHA-256 of the content; "": it is taken over `reads`.
         each: columns among `reads` that tell the rows of one content apart, where it has several.
-        batch: so many contents are computed before their results are kept.
+        batch: so many contents are computed before their results are kept, and a line says how far it is; of many a
+            hundredth.
         needs: what computing takes that not every installation has.
         installed: results follow from that, too: the family's `installed()` names which it is, and under another one
             everything is computed anew.

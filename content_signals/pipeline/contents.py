@@ -41,6 +41,7 @@ LOST_WORKER = ("Python worker exited unexpectedly", "Python worker process termi
 ENDS_ITS_READER = "it ends the process that reads it"
 NOT_READ = "it has gone, or changed, since it was ingested"
 _TASKS_PER_WORKER = 4
+MOST_BATCHES = 100  # each reads through all that is to be computed
 _FOUND, _DOWN = "_found", "_down"
 
 
@@ -189,7 +190,7 @@ class _Work:
             progress = Progress(self.table.table, counted["total"], counted["cached"], self._tell)
             progress.add(0, 0)
             missing = progress.total - progress.cached
-            batches = -(-missing // self.table.content.batch)
+            batches = min(-(-missing // self.table.content.batch), MOST_BATCHES)
             tasks = min(-(-missing // max(batches, 1)), _TASKS_PER_WORKER * workers(self.spark))
             wanted = self.contents(rows, ids.where(F.col(_FOUND).isNull()).select(CONTENT_ID))
             for number in range(batches):

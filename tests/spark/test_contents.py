@@ -26,6 +26,7 @@ from content_signals.lake.maintain import maintain_entries
 from content_signals.lake.promote import promote
 from content_signals.lake.stage import read_stage
 from content_signals.lake.takedowns import GIVEN_BACK, TAKEN_DOWN, Action, Takedown, add_takedown
+from content_signals.pipeline import contents as contents_module
 from content_signals.pipeline import extract as extract_module
 from content_signals.pipeline import purge as purge_module
 from content_signals.pipeline.contents import ENDS_ITS_READER, NOT_READ, Progress
@@ -130,6 +131,15 @@ def test_each_content_is_computed_once(given, spark, new_run):
     assert len(built(later, spark, NEXT)) == 10
     assert len(computed(given.log)) == 4
     assert "test_lengths_v1: 0 of 0 contents done, 4 cached, 0 set aside" in given.said
+
+
+def test_many_contents_are_computed_in_no_more_batches_than_are_read_through_in_time(given, spark, monkeypatch):
+    monkeypatch.setattr(contents_module, "MOST_BATCHES", 2)
+    ingested(given.context, spark, {f"e{n}": f"text {n}" for n in range(20)})  # by threes that would be seven
+    assert len(built(given.context, spark)) == 20
+    told = [line for line in given.said if "contents done" in line]
+    assert len(told) == 4  # at the beginning, after each, and with what was set aside
+    assert told[-1].startswith("test_lengths_v1: 20 of 20 contents done")
 
 
 def test_a_changed_content_is_computed_once_and_a_removed_one_has_no_row(given, spark, new_run):

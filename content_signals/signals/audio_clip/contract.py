@@ -14,7 +14,7 @@ AUDIO_CLIP_V1 = Table(
         id="sha256",
         reads=("path", "bytes"),
         revision="audio-3 silero-vad-16k:9ccdacc4719d class-v1:3279800aa201",
-        batch=5_000,
+        batch=500,
     ),
     columns=(
         Computed("duration_ms", "bigint", unit="ms", about="Length of the recording"),

@@ -12,7 +12,7 @@ EPISODE_CHUNKS_V1 = Table(
     entity=CHUNK,
     part_of=EPISODE,
     driver=Input("episode_transcripts_v1"),
-    content=Content(id="sha256", reads=("transcript",), revision=f"{MINILM_ID} {VERSION}", batch=200),
+    content=Content(id="sha256", reads=("transcript",), revision=f"{MINILM_ID} {VERSION}", batch=40),
     columns=(
         Computed("episode_id", "string", about="The episode"),
         Computed("chunk_index", "int", about="Place of the chunk in its episode, from 0"),

@@ -26,7 +26,7 @@ EPISODE_MAIN_TOPIC_V1 = Table(
         reads=("transcript",),
         revision=REVISION,
         routing=f"sure from {SURE_FROM}",
-        batch=500,
+        batch=100,
         needs=(LANGUAGE_MODEL,),
         installed=True,
     ),

@@ -15,7 +15,7 @@ EPISODE_TAGS_LLM_V1 = Table(
     entity=EPISODE,
     driver=Input("episode_transcripts_v1"),
     content=Content(
-        id="sha256", reads=("transcript",), revision=REVISION, batch=500, needs=(LANGUAGE_MODEL,), installed=True
+        id="sha256", reads=("transcript",), revision=REVISION, batch=100, needs=(LANGUAGE_MODEL,), installed=True
     ),
     columns=(
         Computed("status", "string", about="ok, or what is wrong with the answer; then there are no tags"),
