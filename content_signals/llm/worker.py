@@ -24,6 +24,8 @@ from content_signals.llm.transport import OpenAITransport
 
 T = TypeVar("T")
 
+# A day and a half of speech; more is another file. Looking for quotes takes a dozen bytes a character.
+MOST_CHARACTERS = 20_000_000
 _STOP_SECONDS = 30.0
 
 
@@ -90,6 +92,9 @@ class Worker:
         """What became of an item. A fault in our own code becomes a row too, and no end of all others."""
         if not item.transcript.strip():
             return unanswered(Unanswered(Status.EMPTY, "the transcript has no text"))
+        if len(item.transcript) > MOST_CHARACTERS:
+            told = f"the transcript has {len(item.transcript)} characters, more than {MOST_CHARACTERS}"
+            return unanswered(Unanswered(Status.TOO_LONG, told))
         try:
             # Seconds of work for a long transcript: calls under way are not to wait for it.
             request = await asyncio.to_thread(build, self._run.task.prompt, self._run.endpoint, item, self._run.ranking)

@@ -133,6 +133,13 @@ def test_one_bad_item_fails_no_batch(contents, tmp_path):
     assert found[rows[2][0]].error == "HTTP 400: no"
 
 
+def test_a_transcript_of_days_is_not_read(contents, tmp_path):
+    with scripted_server(says(completion(TEXT))) as server:
+        (row,) = asked(contents([("a" * 64, "word " * 4_000_001)]), run_at(server, tmp_path)).collect()
+    assert (row.status, row.error) == ("too_long", "the transcript has 20000005 characters, more than 20000000")
+    assert server.calls == []
+
+
 def test_kept_replies_are_judged_without_a_call(contents, tmp_path):
     with scripted_server(says(completion(TEXT))) as server:
         run = run_at(server, tmp_path)
