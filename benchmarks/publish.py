@@ -78,15 +78,20 @@ class Side:
 
 
 class Bench:
-    """A lake, a store, a session, and the sides."""
+    """A lake, a store, a session, and the sides.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        heap: of the JVM; default: that of conf/spark.conf.
+    """
+
+    def __init__(self, settings: Settings, heap: str = "") -> None:
         content_signals.catalog.catalog = lambda: CATALOG  # type: ignore[assignment]  # feature_repo/ asks for it
         self.context = Context(settings, Lake(settings.lake), CATALOG, start_run(), lambda _: None)
         self.client = online_client(settings)
         self.server = psutil.Process(self.client.info("server")["process_id"])
         os.environ["PYSPARK_SUBMIT_ARGS"] = (  # as for big tables; of it the engines of Feast have the good too
-            "--properties-file conf/spark.conf --driver-java-options -XX:TieredStopAtLevel=4 pyspark-shell"
+            f"--properties-file conf/spark.conf {f'--driver-memory {heap}' if heap else ''}"
+            " --driver-java-options -XX:TieredStopAtLevel=4 pyspark-shell"
         )
         self.spark = spark_session("benchmark")
         self.store = feature_store(settings)
@@ -265,28 +270,29 @@ def _print(console: Console, found: list[Side], rows: int, runs: int) -> None:
     console.print(grid)
 
 
-def memory(sizes: list[int]) -> None:
+def memory(sizes: list[int], heap: str) -> None:
     """Publish days of these sizes, each in a process of its own; print the most memory each of its processes had."""
-    grid = Grid(title="Memory of a publication at most, MiB", title_justify="left")
+    title = f"Memory of a publication at most, MiB; heap of the JVM: {heap or 'as in conf/spark.conf'}"
+    grid = Grid(title=title, title_justify="left")
     for name in ("rows", "driver: Python", "driver: JVM", "workers, together"):
         grid.add_column(name, justify="right")
     for rows in sizes:
         with tempfile.TemporaryDirectory(prefix="cs-bench-") as name:
             done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.publish", "--alone", str(rows), "--folder", name],
+                [sys.executable, "-m", "benchmarks.publish", "--alone", str(rows), "--folder", name, "--heap", heap],
                 capture_output=True, text=True, check=True, cwd=ROOT,
             )  # fmt: skip
         grid.add_row(f"{rows:,}", *done.stdout.strip().splitlines()[-1].split())
     Console(width=100).print(grid)
 
 
-def alone(rows: int, folder: Path) -> None:
+def alone(rows: int, folder: Path, heap: str) -> None:
     """Publish one day; print the most memory of driver, JVM and workers."""
     settings = settings_of(folder, folder / "landing")
     with running(settings, airflow=False, features=False):
         promote_day(Lake(settings.lake), rows, 0)
         with Resident() as most:
-            Bench(settings).publish()
+            Bench(settings, heap).publish()
     # The last line, whatever the services say as they stop.
     print(*(f"{most.mib[name]:.0f}" for name in ("driver", "java", "workers")))
 
@@ -325,13 +331,14 @@ def main() -> None:
     given.add_argument("--runs", type=int, default=3)
     given.add_argument("--without-feast", action="store_true", help="only ours and the store itself: minutes less")
     given.add_argument("--memory", metavar="ROWS,…", help="only the memory of publications of these sizes")
+    given.add_argument("--heap", default="", metavar="SIZE", help="with --memory: the JVM's, as 512m")
     given.add_argument("--alone", type=int, metavar="ROWS", help=argparse.SUPPRESS)
     given.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = given.parse_args()
     if asked.memory:
-        memory([int(size) for size in asked.memory.split(",")])
+        memory([int(size) for size in asked.memory.split(",")], asked.heap)
     elif asked.alone:
-        alone(asked.alone, asked.folder)
+        alone(asked.alone, asked.folder, asked.heap)
     else:
         with tempfile.TemporaryDirectory(prefix="cs-bench-") as name:
             run(asked.rows, asked.runs, Path(name), feast=not asked.without_feast)

@@ -28,7 +28,7 @@ def get(
     keys: Annotated[
         list[str],
         typer.Option(
-            "--keys", help="Keys, separated by commas. Of a service about several entities, once each: COLUMN=KEY,KEY"
+            "--keys", help="Keys, separated by commas. Of a service with several key columns, once each: COLUMN=KEY,KEY"
         ),
     ],
     as_of: Annotated[
@@ -49,7 +49,7 @@ def get(
 
 
 def _keys(given: Sequence[str]) -> list[str] | dict[str, list[str]]:
-    """Keys of one entity, or, given more than once, keys by column."""
+    """Keys of one column, or, given more than once, keys by column."""
     if len(given) == 1:
         wanted = list(dict.fromkeys(key for key in given[0].split(",") if key))
         if not wanted:

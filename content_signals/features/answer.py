@@ -142,7 +142,12 @@ class Features:
         return found[0]
 
     def _view(self, feature: str) -> str:
-        return feature if feature in self.states else self._full(feature).split(":")[0]
+        try:
+            return self._full(feature).split(":")[0]
+        except UnknownName:
+            if feature in self.states:
+                return feature
+            raise
 
 
 def read_replies(plan: ServicePlan, keys: Wanted, rows: Rows, as_of: int, *, keep_stale: bool) -> Features:

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 
-from content_signals.errors import UsageError
 from content_signals.features.encode import string_key_prefix
 
 Key = str | int
@@ -36,14 +36,14 @@ class EntityKey:
         """Of one text, under its own name: what every table of this project is keyed by."""
         return cls((join_key,), (join_key,), (STRING,))
 
-    @property
+    @cached_property
     def is_text(self) -> bool:
         """Whether it is one text."""
         return self.kinds == (STRING,)
 
     @cached_property
-    def _prefix(self) -> bytes:
-        """What all serialized keys begin with."""
+    def prefix(self) -> bytes:
+        """What all serialized keys begin with; those of one text up to its length."""
         if self.is_text:
             return string_key_prefix(self.join_keys[0])
         names = [name.encode() for name in self.join_keys]
@@ -55,33 +55,19 @@ class EntityKey:
         return list(zip(*(wanted[column] for column in self.columns), strict=True))
 
     def serialized(self, wanted: Mapping[str, Sequence[Key]]) -> Iterator[bytes]:
-        """What the names of the hashes begin with, row by row; the project follows."""
-        prefix = self._prefix
-        if self.is_text:
-            for key in wanted[self.columns[0]]:
-                name = key.encode()  # type: ignore[union-attr]
-                yield b"%b%b%b" % (prefix, len(name).to_bytes(4, "little"), name)
-            return
+        """What the names of the hashes begin with, row by row; the project follows. Not for keys of one text."""
         for row in self.rows(wanted):
-            yield prefix + b"".join(_value(kind, key) for kind, key in zip(self.kinds, row, strict=True))
-
-    def check(self, wanted: Mapping[str, Sequence[Key]]) -> None:
-        """Whether the keys are of their kinds.
-
-        Raises:
-            UsageError: one is not.
-        """
-        for column, kind in zip(self.columns, self.kinds, strict=True):
-            wrong = [key for key in wanted[column] if not _fits(kind, key)]
-            if wrong:
-                raise UsageError(f"a key of {column} is {KINDS[kind]}, not {wrong[0]!r}")
+            yield self.prefix + b"".join(_value(kind, key) for kind, key in zip(self.kinds, row, strict=True))
 
 
-def _fits(kind: int, key: Key) -> bool:
+def fits(kind: int, key: object) -> bool:
+    """Whether a key is of a kind."""
     if kind == STRING:
         return isinstance(key, str)
+    if isinstance(key, bool) or not isinstance(key, Integral):
+        return False
     bound = _WHOLE[kind][1]
-    return isinstance(key, int) and not isinstance(key, bool) and -bound <= key < bound
+    return -bound <= int(key) < bound
 
 
 def _value(kind: int, key: Key) -> bytes:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from content_signals.errors import UnknownName, UsageError
-from content_signals.features.entity_key import STRING, EntityKey, Key
+from content_signals.features.entity_key import KINDS, STRING, EntityKey, Key, fits
 
 Keys = Sequence[Key] | Mapping[str, Sequence[Key]]
+_WHOLE = re.compile(r"-?[0-9]+")
 _EACH = "give a mapping: column -> keys, all of one length; on the command line --keys COLUMN=KEY,… for each column"
 
 
-def by_column(service: str, entity_keys: Sequence[EntityKey], keys: Keys) -> Mapping[str, Sequence[Key]]:
+def by_column(service: str, kinds: Mapping[str, int], keys: Keys) -> Mapping[str, Sequence[Key]]:
     """The keys by the column they stand in, columns in the service's order.
 
     Args:
-        entity_keys: what the service's views are keyed by.
+        kinds: the service's key columns, with the number of the feast.types.ValueType of each.
         keys: of a service with one key column a list; otherwise column -> list, all of one length.
 
     Raises:
@@ -23,16 +25,17 @@ def by_column(service: str, entity_keys: Sequence[EntityKey], keys: Keys) -> Map
         UsageError: keys that do not fit the service.
     """
     if isinstance(keys, str):
-        raise UsageError(f"keys are a list of texts, not the text {keys!r}", next_step=f"give [{keys!r}]")
-    columns = columns_of(entity_keys)
+        raise UsageError(f"keys are a list, not the text {keys!r}", next_step=f"give [{keys!r}]")
     if isinstance(keys, Mapping):
-        keys = _mapped(service, columns, keys)
-    elif len(columns) == 1:
-        keys = {columns[0]: keys}
+        keys = _mapped(service, tuple(kinds), keys)
+    elif len(kinds) == 1:
+        keys = dict.fromkeys(kinds, keys)
     else:
-        raise UsageError(f"service {service} is about {', '.join(columns)}", next_step=_EACH)
-    for entity_key in entity_keys:
-        entity_key.check(keys)
+        raise UsageError(f"service {service} is about {', '.join(kinds)}", next_step=_EACH)
+    for column, kind in kinds.items():
+        for key in keys[column]:
+            if not (isinstance(key, str) if kind == STRING else fits(kind, key)):
+                raise UsageError(f"a key of {column} is {KINDS[kind]}, not {key!r}")
     return keys
 
 
@@ -41,21 +44,16 @@ def columns_of(entity_keys: Sequence[EntityKey]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for entity_key in entity_keys for column in entity_key.columns))
 
 
-def read_from_text(entity_keys: Sequence[EntityKey], keys: Keys) -> Keys:
+def read_from_text(kinds: Mapping[str, int], keys: Keys) -> Keys:
     """Keys as somebody has typed them: whole numbers where the column has those. What is no number stays a text."""
-    kinds = {column: kind for one in entity_keys for column, kind in zip(one.columns, one.kinds, strict=True)}
     if isinstance(keys, Mapping):
         return {column: [_read(kinds.get(column), key) for key in some] for column, some in keys.items()}
     return [_read(next(iter(kinds.values())), key) for key in keys]
 
 
 def _read(kind: int | None, key: Key) -> Key:
-    if kind in (None, STRING) or isinstance(key, int):
-        return key
-    try:
-        return int(key)
-    except ValueError:
-        return key
+    is_number = kind not in (None, STRING) and isinstance(key, str) and _WHOLE.fullmatch(key)
+    return int(key) if is_number else key
 
 
 def _mapped(service: str, columns: Sequence[str], keys: Mapping[str, Sequence[Key]]) -> dict[str, Sequence[Key]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from content_signals.catalog import Catalog
 from content_signals.contract import Table
 from content_signals.errors import Refused, UsageError
+from content_signals.features.projections import check_projections
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView
@@ -67,7 +68,7 @@ def at_live(
         tags: what flips have noted; added to those it has, in place of what earlier flips had noted.
 
     Raises:
-        UsageError: the live version lacks a feature that the service reads.
+        UsageError: the live version lacks a feature that the service reads, or is read by it under one name twice.
     """
     from feast import FeatureService as Service
 
@@ -89,6 +90,8 @@ def at_live(
                 next_step=f"add the feature to {target.name}, or pin a version in feature_repo/services.py",
             )
         features.append(_as_called(target[names], projection))
+    # Two versions that it read side by side are one now.
+    check_projections(service.name, [view.projection for view in features], "it reads what it has read")
     return Service(
         name=service.name,
         features=features,

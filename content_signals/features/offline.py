@@ -17,7 +17,7 @@ _ROW = "_row"
 
 
 def offline(store: FeatureStore, service: str, keys: Sequence[str], as_of: datetime) -> dict[str, dict[str, Any]]:
-    """`offline_rows` of a service about one entity: key -> full name of the feature -> value."""
+    """`offline_rows` of a service with one key column: key -> full name of the feature -> value."""
     own = list(dict.fromkeys(keys))
     return dict(zip(own, offline_rows(store, service, own, as_of), strict=True))
 
@@ -26,7 +26,7 @@ def offline_rows(store: FeatureStore, service: str, keys: Keys, as_of: datetime)
     """Values of a service from the tables, as of a moment, through Feast's offline store, row by row.
 
     Args:
-        keys: of a service about one entity a list; otherwise column -> list, all of one length.
+        keys: of a service with one key column a list; otherwise column -> list, all of one length.
 
     Raises:
         UnknownName: no such service, or a key column that it has not.
@@ -34,7 +34,8 @@ def offline_rows(store: FeatureStore, service: str, keys: Keys, as_of: datetime)
     """
     import pandas as pd
 
-    wanted = by_column(service, service_plan(store, service).keys, keys)
+    plan = service_plan(store, service)
+    wanted = by_column(service, plan.key_kinds, keys)
     found = store.get_feature_service(service)
     length = len(next(iter(wanted.values())))
     asked = pd.DataFrame(
@@ -44,9 +45,9 @@ def offline_rows(store: FeatureStore, service: str, keys: Keys, as_of: datetime)
     with _regex_names_undone():
         job: Any = store.get_historical_features(entity_df=asked, features=found, full_feature_names=True)
         rows = job.to_spark_df().toArrow()  # to_df makes floats of the whole numbers in a column with a null
-    features = [name for name in rows.column_names if name not in asked.columns]
+    names = {f"{view.name}__{feature}": f"{view.name}:{feature}" for view in plan.views for feature in view.features}
     records = sorted(rows.to_pylist(), key=lambda row: row[_ROW])
-    return [{name.replace("__", ":", 1): row[name] for name in features} for row in records]
+    return [{told: row[name] for name, told in names.items()} for row in records]
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import content_signals.catalog as catalog_module
-from content_signals.errors import Temporary, UsageError
+from content_signals.errors import Temporary
 from content_signals.features.live import at_live, live_tables, tags_of_flip
+from content_signals.features.projections import check_projections
 from content_signals.features.store import REPO, settings_in_environment
 from content_signals.lake.layout import Lake
 from content_signals.lake.takedowns import create_takedowns
@@ -91,7 +92,7 @@ def _contents(settings: Settings) -> RepoContents:
         sys.path.remove(str(REPO))
     own = [value for value in vars(services).values() if isinstance(value, FeatureService)]
     for service in own:
-        _check_names(service)
+        check_projections(service.name, service.feature_view_projections, "nothing was registered")
     views = list(definitions.views.values())
     return RepoContents(
         projects=[],
@@ -104,24 +105,6 @@ def _contents(settings: Settings) -> RepoContents:
         feature_services=[*definitions.families.values(), *own],
         permissions=[],
     )
-
-
-def _check_names(service: FeatureService) -> None:
-    """Whether a view that a service reads more than once has a name each time: Feast compares no such services.
-
-    Raises:
-        UsageError: it has not.
-    """
-    of_views: dict[str, list[str | None]] = {}
-    for projection in service.feature_view_projections:
-        of_views.setdefault(projection.name, []).append(projection.name_alias)
-    for view, names in of_views.items():
-        if len(names) > 1 and (None in names or len(set(names)) < len(names)):
-            raise UsageError(
-                f"service {service.name} reads {view} {len(names)} times, and not each time under a name of its own",
-                state="nothing was registered",
-                next_step="give each a name in feature_repo/services.py: .with_name(…)",
-            )
 
 
 def _is_new(difference: FeastObjectDiff) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
@@ -13,6 +12,7 @@ from content_signals.features import encode
 from content_signals.features.entity_key import KINDS, EntityKey
 from content_signals.features.keys import columns_of
 from content_signals.features.online import View
+from content_signals.features.projections import called, check_projections
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -147,7 +147,8 @@ def service_plan(store: FeatureStore, service: str) -> ServicePlan:
 
     Raises:
         UnknownName: for a service that is not registered.
-        UsageError: for one with a view that is computed on demand, or is keyed by neither texts nor whole numbers.
+        UsageError: for one with a view that is computed on demand, is read in a version of Feast's own, or is keyed by
+            neither texts nor whole numbers; or whose names or columns cannot be told apart.
     """
     from feast.errors import FeatureServiceNotFoundException
 
@@ -156,11 +157,20 @@ def service_plan(store: FeatureStore, service: str) -> ServicePlan:
     except FeatureServiceNotFoundException:
         known = [known.name for known in store.list_feature_services()]
         raise UnknownName("feature service", service, known) from None
-    views = tuple(_view_plan(store, service, projection) for projection in found.feature_view_projections)
-    twice = [name for name, count in Counter(view.name for view in views).items() if count > 1]
-    if twice:
-        raise _refusal(service, twice[0], "is in it twice under one name", "call one of them otherwise: with_name")
-    return ServicePlan(service, views)
+    check_projections(service, found.feature_view_projections)
+    plan = ServicePlan(
+        service, tuple(_view_plan(store, service, projection) for projection in found.feature_view_projections)
+    )
+    for view in plan.views:
+        for column, kind in zip(view.key.columns, view.key.kinds, strict=True):
+            if kind != plan.key_kinds[column]:
+                raise _refusal(
+                    service,
+                    view.name,
+                    f"has {KINDS[kind]} in column {column}, and another has {KINDS[plan.key_kinds[column]]} there",
+                    "map one of them to another column: with_join_key_map",
+                )
+    return plan
 
 
 def _view_plan(store: FeatureStore, service: str, projection: FeatureViewProjection) -> ViewPlan:
@@ -181,7 +191,7 @@ def _view_plan(store: FeatureStore, service: str, projection: FeatureViewProject
     if not columns or not set(key.kinds) <= set(KINDS):
         raise _refusal(service, projection.name, "is not keyed by texts and whole numbers")
     return ViewPlan(
-        name=projection.name_alias or projection.name,
+        name=called(projection),
         view=view.name,
         key=key,
         features=tuple(feature.name for feature in projection.features),

@@ -9,6 +9,7 @@ Two engines give the same answer: DuckDB, without a JVM, and Feast on Spark. Wha
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -211,5 +212,11 @@ def _checked(entities: pa.Table | Any, plan: ServicePlan) -> pa.Table:
     clash = [name for name in rows.column_names if name.lower() in {one.lower() for one in taken}]
     if clash:
         raise UsageError(f"the entities have a column {clash[0]}, which is a feature's name, or one that is used here")
+    lower = Counter(name.lower() for name in rows.column_names)
+    if alike := [name for name in rows.column_names if lower[name.lower()] > 1]:
+        raise UsageError(
+            f"the entities have the columns {' and '.join(alike)}, which SQL does not tell apart",
+            next_step="call one of them otherwise",
+        )
     moments = pc.floor_temporal(rows.column(EVENT), unit="microsecond").cast(pa.timestamp("us", "UTC"))
     return rows.set_column(rows.column_names.index(EVENT), EVENT, moments)

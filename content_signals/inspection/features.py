@@ -35,10 +35,8 @@ def values_only(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _online(context: Context, service: str, keys: Keys, as_of: datetime) -> list[dict[str, Any]]:
     labels = _labels(keys)
     online_client(context.settings).close()
-    store = feature_store(context.settings)
-    wanted = read_from_text(service_plan(store, service).keys, keys)
-    with FeatureClient(service, context.settings, store=store) as client:
-        found = client.get(wanted, as_of)
+    with FeatureClient(service, context.settings) as client:
+        found = client.get(read_from_text(client.key_kinds, keys), as_of)
     cells = dict(zip(labels, found.cells(), strict=True))
     return [{"feature": name, **{key: _cell(cells[key][name]) for key in cells}} for name in found.names]
 
@@ -70,7 +68,7 @@ def _offline(context: Context, service: str, keys: Keys, as_of: datetime) -> lis
     labels = _labels(keys)
     spark_session("features offline")  # Feast's Spark store takes the session there is
     store = feature_store(context.settings)
-    wanted = read_from_text(service_plan(store, service).keys, keys)
+    wanted = read_from_text(service_plan(store, service).key_kinds, keys)
     values = dict(zip(labels, offline_rows(store, service, wanted, as_of), strict=True))
     names = list(next(iter(values.values())))
     return [

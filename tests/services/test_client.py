@@ -261,7 +261,7 @@ def test_keys_that_do_not_fit(client):
 @BOTH_STORES
 def test_a_text_is_no_list_of_keys(client):
     features = client()
-    with pytest.raises(UsageError, match="keys are a list of texts, not the text 'abc'"):
+    with pytest.raises(UsageError, match="keys are a list, not the text 'abc'"):
         features.get("abc")
 
 

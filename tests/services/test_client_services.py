@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -50,7 +51,7 @@ NUMBERED = view_of("number_v1", number=(NUMBER, feast_types.Int64))
 SMALLS = view_of("small_v1", small=(SMALL, feast_types.Int32))
 SHARED = view_of("share_v1", share=(SHARE, feast_types.Float64))
 SERVICES = {
-    "renamed": [STATS.with_name("other tracks")],
+    "renamed": [STATS.with_name("other_tracks")],
     "mapped": [STATS.with_join_key_map({"track_id": "seed_id"})],
     "two_of_one": [
         STATS.with_name("seed").with_join_key_map({"track_id": "seed_id"}),
@@ -59,7 +60,7 @@ SERVICES = {
     ],
     "pair": [PAIR],
     "mixed": [MIXED, NUMBERED, STATS],
-    "pair_mapped": [PAIR.with_join_key_map({"artist_id": "aaa"})],
+    "pair_mapped": [PAIR.with_join_key_map({"artist_id": "zzz"})],
     "number": [NUMBERED],
     "small": [SMALLS],
 }
@@ -75,11 +76,11 @@ COLUMNS = {
     "track_id": [*TRACKS, "none"],
     "seed_id": ["é", "none", "t1", "t1"],
     "artist_id": [*ARTISTS, "a1"],
-    "aaa": [*ARTISTS, "a1"],
+    "zzz": [*ARTISTS, "a1"],
     "number": [*NUMBERS, 5],
     "small": [2**31 - 1, -(2**31), 0, 5],
 }
-MAPPED = ("seed_id", "aaa")
+MAPPED = ("seed_id", "zzz")
 
 
 @pytest.fixture
@@ -177,10 +178,28 @@ def test_no_keys_have_their_type(feast, store_settings):
 
 
 def test_keys_that_were_typed_are_numbers_where_the_column_has_those(feast):
-    keys = service_plan(feast, "mixed").keys
+    kinds = service_plan(feast, "mixed").key_kinds
     typed = {"track_id": ["7", "x"], "number": ["7", "x"], "other": ["7", "x"]}
-    assert read_from_text(keys, typed) == {"track_id": ["7", "x"], "number": [7, "x"], "other": ["7", "x"]}
-    assert read_from_text(service_plan(feast, "number").keys, ["-5"]) == [-5]
+    assert read_from_text(kinds, typed) == {"track_id": ["7", "x"], "number": [7, "x"], "other": ["7", "x"]}
+    number = service_plan(feast, "number").key_kinds
+    assert read_from_text(number, ["-5", "1_000", " 5", "٣", ""]) == [-5, "1_000", " 5", "٣", ""]
+
+
+def test_whole_numbers_of_numpy_are_keys(feast, store_settings):
+    with closing(FeatureClient("mixed", store_settings, store=feast)) as client:
+        plain = client.get({"track_id": TRACKS, "number": NUMBERS}, NOW)
+        found = client.get({"track_id": np.array(TRACKS), "number": np.array(NUMBERS, np.int64)}, NOW)
+        assert found.dicts() == plain.dicts()
+        assert found.arrow().equals(plain.arrow())
+
+
+def test_a_view_that_is_called_as_a_feature_hides_no_feature(feast, store_settings):
+    hidden = NUMBERED[["title"]].with_name("plays")
+    feast.apply([FeatureService(name="hiding", features=[STATS[["plays"]], hidden])])
+    with closing(FeatureClient("hiding", store_settings, store=feast)) as client:
+        found = client.get({"track_id": ["t1"], "number": [4]}, NOW)
+    assert (found["plays"][0], *found.status("plays"), *found.age("plays")) == (1, Status.PRESENT, 0.0)
+    assert list(found.status("title")) == [Status.MISSING]
 
 
 def test_what_only_the_sdk_can_read_is_refused(feast, store_settings):
@@ -190,12 +209,26 @@ def test_what_only_the_sdk_can_read_is_refused(feast, store_settings):
     def doubled(rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"twice": rows["plays"] * rows["factor"]})
 
-    services = {"on_demand": [doubled], "by_share": [SHARED], "twice": [STATS, STATS[["plays"]]]}
+    services = {
+        "on_demand": [doubled],
+        "by_share": [SHARED],
+        "twice": [STATS, STATS[["plays"]]],
+        "alike": [STATS.with_name("PAIR_v1"), PAIR],
+        "odd": [STATS.with_name("seed:track")],
+        "odder": [STATS.with_name("seed__track")],
+        "odd_column": [STATS.with_join_key_map({"track_id": "seed id"})],
+        "two_kinds": [STATS.with_join_key_map({"track_id": "id"}), NUMBERED.with_join_key_map({"number": "id"})],
+    }
     feast.apply([doubled, *(FeatureService(name=name, features=some) for name, some in services.items())])
     for name, reason in [
-        ("on_demand", "is no view of a table"),
-        ("by_share", "is not keyed by texts and whole numbers"),
-        ("twice", "is in it twice under one name"),
+        ("on_demand", "its view doubled is no view of a table"),
+        ("by_share", "its view share_v1 is not keyed by texts and whole numbers"),
+        ("twice", "it reads stats_v1 and stats_v1 under one name, stats_v1"),
+        ("alike", "it reads stats_v1 and pair_v1 under one name, pair_v1"),
+        ("odd", "'seed:track', which stats_v1 is given, is no name"),
+        ("odder", "'seed__track', which stats_v1 is given, is no name"),
+        ("odd_column", "'seed id', which stats_v1 is given, is no name"),
+        ("two_kinds", "has a text in column id, and another has a whole number of 64 bits there"),
     ]:
-        with pytest.raises(UsageError, match=f"service {name}: its view .* {reason}"):
+        with pytest.raises(UsageError, match=f"service {name}: .*{reason}"):
             FeatureClient(name, store_settings, store=feast)

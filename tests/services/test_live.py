@@ -172,38 +172,50 @@ def test_what_cannot_be_flipped_to_moves_nothing(platform, monkeypatch):
     assert views_of(platform) == before
 
 
-def test_a_view_read_twice_has_a_name_each_time(platform, monkeypatch, tmp_path):
+def with_service(tmp_path, monkeypatch, platform, service: str) -> None:
+    """feature_repo/ with a service more."""
     repo = tmp_path / "repo"
     repo.mkdir()
     known = Path(feature_store(platform.settings).repo_path)
     for name in ("definitions.py", "feature_store.yaml", "services.py"):
         (repo / name).write_text((known / name).read_text("utf-8"), "utf-8")
     with (repo / "services.py").open("a") as services:
-        services.write(
-            "pairs = FeatureService(name='pairs', features=[views['track_title_v1'],"
-            " views['track_title_v1'].with_name('seed').with_join_key_map({'track_id': 'seed_id'})])\n"
-        )
+        services.write(f"{service}\n")
     monkeypatch.setattr("content_signals.features.registry.REPO", repo)
-    with pytest.raises(UsageError, match="service pairs reads track_title_v1 2 times") as error:
+
+
+def test_a_view_read_twice_has_a_name_each_time(platform, monkeypatch, tmp_path):
+    seed = "views['track_title_v1'].with_name('seed').with_join_key_map({'track_id': 'seed_id'})"
+    service = f"pairs = FeatureService(name='pairs', features=[views['track_title_v1'], {seed}])"
+    with_service(tmp_path, monkeypatch, platform, service)
+    with pytest.raises(UsageError, match="service pairs: it reads track_title_v1 more than once") as error:
         register(feature_store(platform.settings), platform.settings)
+    assert error.value.state == "nothing was registered"
     assert "with_name" in error.value.next_step
 
 
+@pytest.mark.parametrize("second", ["views['track_title_v2']", "views['track_title_v2'].with_name('next')"])
+def test_a_flip_makes_no_two_views_of_a_service_one(platform, monkeypatch, tmp_path, second):
+    """Of a service that follows live and reads two versions of a family side by side: nobody moves."""
+    service = (
+        "both = FeatureService(name='both', tags={'follow': 'live'}, "
+        f"features=[views['track_title_v1'][['duration_ms']], {second}[['duration_ms']]])"
+    )
+    with_service(tmp_path, monkeypatch, platform, service)
+    before = views_of(platform)
+    with pytest.raises(UsageError, match=f"service both: it reads {FAMILY}_v"):
+        flip_family(platform, FAMILY, 2, REASON, "ranking")
+    assert views_of(platform) == before
+
+
 def test_a_models_service_that_follows_live_moves_too_or_nothing_does(platform, monkeypatch, tmp_path):
-    repo = tmp_path / "repo"
-    repo.mkdir()
-    known = Path(feature_store(platform.settings).repo_path)
-    for name in ("definitions.py", "feature_store.yaml", "services.py"):
-        (repo / name).write_text((known / name).read_text("utf-8"), "utf-8")
-    with (repo / "services.py").open("a") as services:
-        services.write(
-            'follower = FeatureService(name="follower", tags={"follow": "live"},\n'
-            '    features=[views["track_title_v1"][["artists_count"]].with_name("own"),\n'
-            '              views["track_title_v1"][["duration_ms"]].with_name("seed")'
-            '.with_join_key_map({"track_id": "seed_id"}),\n'
-            '              views["track_popularity_v1"][["best_position"]]])\n'
-        )
-    monkeypatch.setattr("content_signals.features.registry.REPO", repo)
+    service = (
+        'follower = FeatureService(name="follower", tags={"follow": "live"}, '
+        'features=[views["track_title_v1"][["artists_count"]].with_name("own"), '
+        'views["track_title_v1"][["duration_ms"]].with_name("seed").with_join_key_map({"track_id": "seed_id"}), '
+        'views["track_popularity_v1"][["best_position"]]])'
+    )
+    with_service(tmp_path, monkeypatch, platform, service)
     register(feature_store(platform.settings), platform.settings)
     done = flip_family(platform, FAMILY, 2, REASON, "ranking")
     assert set(done.services) == {FAMILY, "follower"}

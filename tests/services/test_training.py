@@ -299,6 +299,13 @@ def test_entities_that_cannot_be_asked_about(story, settings):
         training_set(pa.table({"track_id": ["a"], "event_timestamp": when}), "track_titel", settings=settings)
 
 
+def test_columns_that_differ_in_nothing_but_case_are_refused(story, settings):
+    at = pa.array([datetime(2026, 3, 2, tzinfo=UTC)], MOMENT)
+    rows = pa.table({"track_id": ["a"], "event_timestamp": at, "Track_ID": ["b"]})
+    with pytest.raises(UsageError, match="the columns track_id and Track_ID, which SQL does not tell apart"):
+        training_set(rows, SERVICE, settings=settings, keep=False)
+
+
 def test_no_rows_and_a_pandas_frame(story, settings, tmp_path):
     story.build(FIRST, {"a": 2**53 + 1}, datetime(2026, 3, 2, 3, tzinfo=UTC))
     moment = datetime(2026, 3, 2, 7, tzinfo=timezone(timedelta(hours=2)))

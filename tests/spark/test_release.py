@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from content_signals.errors import BrokenData, NotLanded, Refused
 from content_signals.inspection.quarantine import quarantined
 from content_signals.lake.snapshot import Snapshot
-from content_signals.lake.stage import digests_of
+from content_signals.lake.stage import digests_of, write_stage_record
 from content_signals.pipeline import promotion
 from content_signals.pipeline import release as releasing
 from content_signals.pipeline import validate as validation
@@ -50,7 +52,8 @@ def rules(monkeypatch):
 def promoted(context, spark, changes, rules):
     """The good rows, promoted, and two in quarantine."""
     rules(STRICT)
-    stage = stage_changes(spark, context, [*GOOD, MOVED, LOST], files=2)
+    stage = replace(stage_changes(spark, context, [*GOOD, MOVED, LOST], files=2), read_at={"playlist_positions_v1": 7})
+    write_stage_record(context.lake.of(changes), stage)
     assert validate(context, spark, changes, [DAY], None).quarantined == 2
     assert promote_days(context, changes, [DAY], None).rows_out == len(GOOD)
     return stage
@@ -78,6 +81,7 @@ def test_rows_that_pass_now_join_their_day(context, spark, changes, rules, promo
     assert {row[5] for row in after} == {promoted.run_id}
     assert Snapshot(table.history).delta is None
     assert Snapshot(table).stage(DAY).digest == digests_of(read(spark, table))[DAY][1]
+    assert Snapshot(table).stage(DAY).read_at == {"playlist_positions_v1": 7}
     assert in_quarantine(spark, context, changes) == [LOST]
     assert [one["rows"] for one in quarantined(context, changes.table, str(DAY))] == [1]
 

@@ -87,19 +87,19 @@ def test_one_view_by_two_columns_under_names_of_the_services_own(story, settings
     chance = random.Random(3)
     tell(story, chance)
     store = feature_store(settings)
-    view, odd = store.get_feature_view(TITLE)[["duration_ms"]], 'the "seed"\'s'
-    seed = view.with_name(odd).with_join_key_map({"track_id": "seed id"})
-    store.apply([FeatureService(name="pairs", features=[view, seed])])
+    view, own = store.get_feature_view(TITLE)[["duration_ms"]], "Own_1"
+    seed = view.with_name("seed").with_join_key_map({"track_id": "Seed_Id"})
+    store.apply([FeatureService(name="pairs", features=[view.with_name(own), seed])])
     rows = asked(story, chance)
     keys = [chance.choice([*KEYS, "?", None]) for _ in range(rows.num_rows)]
-    rows = rows.append_column("seed id", pa.array(keys, pa.string()))
+    rows = rows.append_column("Seed_Id", pa.array(keys, pa.string()))
     found = both(rows, mode, "pairs")
-    seeds = rows.set_column(rows.column_names.index("track_id"), "track_id", rows.column("seed id"))
-    assert found.column(DURATION).to_pylist() == expected(story, rows, mode)
-    assert found.column(f"{odd}__duration_ms").to_pylist() == expected(story, seeds, mode)
+    seeds = rows.set_column(rows.column_names.index("track_id"), "track_id", rows.column("Seed_Id"))
+    assert found.column(f"{own}__duration_ms").to_pylist() == expected(story, rows, mode)
+    assert found.column("seed__duration_ms").to_pylist() == expected(story, seeds, mode)
     add_takedown(story.lake, "track", Takedown("a", TAKEN_DOWN, "asked to", "legal", AT))
     without = both(rows, mode, "pairs")
-    for name, column in ((DURATION, "track_id"), (f"{odd}__duration_ms", "seed id")):
+    for name, column in ((f"{own}__duration_ms", "track_id"), ("seed__duration_ms", "Seed_Id")):
         kept = zip(found.column(name).to_pylist(), rows.column(column).to_pylist(), strict=True)
         assert without.column(name).to_pylist() == [None if key == "a" else value for value, key in kept]
     made = training_set(rows, "pairs", mode, settings=settings)
