@@ -22,6 +22,7 @@ from content_signals.features.registry import registry_answers
 from content_signals.features.row_version import GONE, LIVING, TAKEN_DOWN, state_of
 from content_signals.features.store import feature_store, online_client, other_store, store_answers
 from content_signals.lake.receipts import Receipt, receipts_of
+from content_signals.lake.scan import rows_where
 from content_signals.lake.takedowns import TAKEN_DOWN as WAS_TAKEN_DOWN
 from content_signals.lake.takedowns import entries_of
 from content_signals.pipeline.context import Context
@@ -201,10 +202,8 @@ def _row(table: DeltaTable, day: date, key_column: str, key: str) -> tuple[dict[
     """The key's row of a day, as the table was, and the file it lay in."""
     data: Any = table.to_pyarrow_dataset(file_pruning_predicate=[(DAY, "=", str(day))])
     wanted = (ds.field(DAY) == day) & (ds.field(key_column) == key)
-    for fragment in data.get_fragments(wanted):
-        rows = fragment.to_table(filter=wanted, schema=data.schema)
-        if rows.num_rows:
-            return rows.to_pylist()[0], str(fragment.path)
+    for path, rows in rows_where(data, data.schema.names, (), wanted):
+        return rows.to_pylist()[0], path
     return None, ""
 
 

@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 
 from content_signals.lake.commit import commit
 from content_signals.lake.layout import LakeTable
+from content_signals.lake.scan import rows_where
 from content_signals.lake.snapshot import Snapshot
 
 _AT_ONCE = 1_000  # keys in one commit
@@ -58,7 +59,7 @@ def values_of(table: LakeTable, column: str, key: str, keys: Sequence[str]) -> l
     delta = Snapshot(table).delta
     if delta is None or column not in {field.name for field in delta.schema().fields}:
         return []
-    return sorted(_values(delta.to_pyarrow_dataset(), column, ds.field(key).isin(list(keys))))
+    return sorted(_values(delta.to_pyarrow_dataset(), column, [key], ds.field(key).isin(list(keys))))
 
 
 def contents_of(table: LakeTable, key: str, content: str, keys: Sequence[str]) -> list[str]:
@@ -72,15 +73,16 @@ def contents_of(table: LakeTable, key: str, content: str, keys: Sequence[str]) -
         return []
     data = delta.to_pyarrow_dataset()
     of_keys = ds.field(key).isin(list(keys))
-    theirs = _values(data, content, of_keys)
-    others = _values(data, content, ~of_keys & ds.field(content).isin(sorted(theirs))) if theirs else set()
+    theirs = _values(data, content, [key], of_keys)
+    of_others = ~of_keys & ds.field(content).isin(sorted(theirs))
+    others = _values(data, content, [key, content], of_others) if theirs else set()
     return sorted(theirs - others)
 
 
-def _values(data: Any, column: str, wanted: Any) -> set[str]:
+def _values(data: Any, column: str, by: Sequence[str], wanted: Any) -> set[str]:
     found: set[str] = set()
-    for batch in data.to_batches(columns=[column], filter=wanted):
-        found.update(value for value in batch.column(0).unique().to_pylist() if value is not None)
+    for _, rows in rows_where(data, [column], by, wanted):
+        found.update(value for value in rows.column(0).unique().to_pylist() if value is not None)
     return found
 
 

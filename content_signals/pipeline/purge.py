@@ -7,6 +7,7 @@ finds what is left when it is run again.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,6 @@ from content_signals.errors import SignalsError, Temporary
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.manifests import manifests
 from content_signals.lake.purge import contents_of, purge, purge_json, values_of
-from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.takedowns import taken_down
 from content_signals.pipeline.context import Context, Outcome
 from content_signals.pipeline.parts import entity_of
@@ -95,12 +95,14 @@ def _purge_contents(context: Context, entity: str, keys: list[str], outcome: Out
 def _forget(context: Context, contract: Source | Table, content_ids: list[str]) -> None:
     """Have results erased that a table's family keeps outside of the lake: in a language model's ledger, say."""
     kept = context.lake.contents(contract)
-    if not isinstance(contract, Table) or not content_ids or Snapshot(kept).delta is None:
+    content = contract.content if isinstance(contract, Table) else None
+    if not content or not content.installed or not content_ids:
         return
-    if contract.content and contract.content.installed:
-        family = importlib.import_module(f"content_signals.signals.{contract.family}.compute")
-        if hasattr(family, "forget"):
-            family.forget(content_ids, values_of(kept, family.KEPT_AS, CONTENT_ID, content_ids))
+    family = importlib.import_module(f"content_signals.signals.{contract.family}.compute")
+    if hasattr(family, "forget"):
+        names = values_of(kept, family.KEPT_AS, CONTENT_ID, content_ids)
+        if names or all(need.is_met(os.environ) for need in content.needs):  # else nobody has ever asked here
+            family.forget(content_ids, names)
 
 
 def _named(context: Context, contract: Source | Table) -> tuple[Source | Table, str] | None:

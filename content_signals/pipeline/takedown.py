@@ -18,6 +18,7 @@ from content_signals.features.online import Mode, View, Writer
 from content_signals.features.served import Marker
 from content_signals.features.store import PROJECT_NAME, feature_store, online_client, other_store, store_answers
 from content_signals.lake.parts import every_file, owners_of
+from content_signals.lake.scan import rows_where
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.takedowns import (
     GIVEN_BACK,
@@ -191,8 +192,10 @@ def _publish_rows(context: Context, table: Table, keys: Sequence[str]) -> None:
         return
     data = snapshot.delta.to_pyarrow_dataset(file_pruning_predicate=[(DAY, "=", str(snapshot.days[-1]))])
     there = [name for name in table.values if name in data.schema.names]
+    columns = [table.keys[0], *there, EVENT_TS, COMPUTED_AT]
     wanted = (ds.field(DAY) == snapshot.days[-1]) & ds.field(table.keys[0]).isin(list(keys))
-    rows = data.to_table(columns=[table.keys[0], *there, EVENT_TS, COMPUTED_AT], filter=wanted)
+    found = [some for _, some in rows_where(data, columns, [DAY], wanted)]
+    rows = pa.concat_tables([data.schema.empty_table().select(columns), *found]).combine_chunks()
     types = context.catalog.types(table)
     for name in set(table.values) - set(there):  # the contract is ahead of the table
         kind: Any = ARROW[KINDS[types[name]]]

@@ -26,6 +26,7 @@ from content_signals.contract import Table
 from content_signals.errors import BrokenData, NotLanded
 from content_signals.lake.files import delete_folder, filesystem
 from content_signals.lake.layout import Lake
+from content_signals.lake.scan import rows_where
 from content_signals.lake.snapshot import Snapshot
 from content_signals.models.spoken import spoken
 from content_signals.retrieval.documents import KEY, PLACE, VECTOR, Documents
@@ -75,19 +76,23 @@ class Maker:
         chunks = DayRead(table, snapshot, day)
         reads = days_of_episodes(self.live, self.lake, day)
         gone = gone_of(self.lake)
-        digests = {read.table.table: read.digest for read in (chunks, *reads)}
-        name = name_of(digests | {TAKEDOWNS: _left_out(chunks, gone).told})
+        held = {read.table.table: read.held for read in (chunks, *reads)}
+        named = name_of(held | {TAKEDOWNS: _left_out(chunks, gone).told})
         inputs = {read.table.table: f"{read.day} {read.digest}" for read in (chunks, *reads)} | {TAKEDOWNS: gone.told}
-        there = read_version(self.lake, name)
-        if there and name in self.documents.views() and self.documents.count(name) == there.chunks:
-            self.say(f"{name}: made already")
-            return self._seen_again(there, day, inputs)
+        for name in (named, f"{named}_2"):
+            there = read_version(self.lake, name)
+            if there and name in self.documents.views() and self.documents.count(name) == there.chunks:
+                self.say(f"{name}: made already")
+                return self._seen_again(there, day, inputs)
+        # Not in place of what searches read, of which something is missing in the store.
+        name = f"{named}_2" if self.documents.live()[0] == named else named
         making = _Making(self.documents, self.lake, self.say, name, chunks, gone)
         return making.make(signals_of(reads, self.catalog, making.owners()), inputs, now)
 
     def _seen_again(self, version: Version, day: date, inputs: Mapping[str, str]) -> Version:
         """The version, which is the one of this day, too, and holds nothing that is taken down by now."""
-        again = replace(version, day=max(version.day, day), inputs=dict(inputs))
+        newer = inputs if day >= version.day else {**version.inputs, TAKEDOWNS: inputs[TAKEDOWNS]}
+        again = replace(version, day=max(version.day, day), inputs=dict(newer))
         if again != version:
             again.write(self.lake)
         return again
@@ -156,9 +161,8 @@ class _Making:
         found = self.chunks.snapshot.delta.to_pyarrow_dataset(file_pruning_predicate=day)
         gone = [pa.array(sorted(keys), pa.string()) for keys in (self.gone.episodes, self.gone.chunks)]
         wanted = ~ds.field("episode_id").isin(gone[0]) & ~ds.field(KEY).isin(gone[1])
-        for batch in found.to_batches(columns=list(_COLUMNS), filter=wanted, batch_size=TOGETHER):
-            if batch.num_rows:
-                yield pa.table(batch)
+        for _, rows in rows_where(found, _COLUMNS, (), wanted, TOGETHER):
+            yield rows
 
     def _checked(self, total: int) -> float:
         """Share of the exactly nearest chunks that the index finds, asked with vectors of a few.

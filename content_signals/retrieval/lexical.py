@@ -13,8 +13,11 @@ from bm25s.stopwords import STOPWORDS_EN_PLUS
 from numpy.typing import NDArray
 
 # Letters and digits of any script: don't, open-source, node.js, c++ and 3.14 are one word each.
-_WORD = re.compile(r"[^\W_]+[+#]*(?:[-'._][^\W_]+[+#]*)*")
-_ACCENTS = re.compile("[\u0300-\u036f]")
+# Vowels of Indic and other scripts are marks, which are no letters to `re`, and are parts of words.
+_MARKS = "".join(chr(n) for n in range(0x1_2000) if unicodedata.category(chr(n)) in ("Mn", "Mc"))
+_LETTER = rf"[^\W_]|[{_MARKS}]"
+_WORD = re.compile(rf"[^\W_](?:{_LETTER})*[+#]*(?:[-'._](?:{_LETTER})+[+#]*)*")
+_ACCENTS = re.compile("[\u0300-\u036f\u064b-\u0652]")  # of Latin, Greek, Cyrillic; of Arabic
 _STOP = frozenset(STOPWORDS_EN_PLUS)
 
 

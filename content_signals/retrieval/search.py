@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 DEADLINE = 5.0  # seconds
 MOST = 1_000
 MOST_ASKED = 16_384  # what a Milvus server gives at most
+HANGS_AFTER = 30.0  # seconds: a look at what is live that has not ended by then is not waited for any more
 FEW_EPISODES = 500  # as many are named to the document store one by one
 LONGEST_QUERY = 10_000  # characters
 TAKEDOWNS_AGE = 5.0  # seconds: how long something that was taken down may still be found
@@ -146,6 +147,9 @@ class Searcher:
         self._documents, self._lake, self._embed, self._model = documents, lake, embed, model
         self._plan = plan or Plan()
         self._gone, self._gone_at = Gone(), -math.inf
+        self._turn = threading.Lock()
+        self._asked: Future[Any] | None = None
+        self._asked_at = -math.inf
         self._loaded = self._live(None)
 
     def __enter__(self) -> Searcher:
@@ -205,7 +209,7 @@ class Searcher:
         Raises:
             Temporary: the registry or the lake, which say so, has not answered in time.
         """
-        asked = _started(self._looked_up)
+        asked = self._lookup()
         wait([asked], timeout=max(until - time.monotonic(), 0))
         if not asked.done():
             raise Temporary(
@@ -215,9 +219,17 @@ class Searcher:
         found: tuple[Loaded, Gone] = asked.result()
         return found
 
+    def _lookup(self) -> Future[Any]:
+        """One that is under way, joined by all who search meanwhile; or a new one, also where that one hangs."""
+        with self._turn:
+            is_late = time.monotonic() - self._asked_at > HANGS_AFTER
+            if self._asked is None or self._asked.done() or is_late:
+                self._asked, self._asked_at = _started(self._looked_up), time.monotonic()
+            return self._asked
+
     def _looked_up(self) -> tuple[Loaded, Gone]:
-        self._loaded = self._live(self._loaded)
-        return self._loaded, self._taken_down()
+        loaded = self._loaded = self._live(self._loaded)
+        return loaded, self._taken_down()
 
     def _hits(
         self, loaded: Loaded, answers: Mapping[str, Any], hidden: NDArray[np.bool_], k: int, until: float
@@ -288,8 +300,12 @@ class Searcher:
         return dict(zip([place for place, _ in asked], (found.result() @ vector).tolist(), strict=True))
 
     def _taken_down(self) -> Gone:
-        if time.monotonic() - self._gone_at > TAKEDOWNS_AGE:
-            self._gone, self._gone_at = gone_of(self._lake), time.monotonic()
+        asked_at = time.monotonic()
+        if asked_at - self._gone_at > TAKEDOWNS_AGE:
+            found = gone_of(self._lake)
+            with self._turn:
+                if asked_at > self._gone_at:  # else somebody who asked later has been told already
+                    self._gone, self._gone_at = found, asked_at
         return self._gone
 
     def _live(self, loaded: Loaded | None) -> Loaded:

@@ -245,7 +245,7 @@ def attempted(whole: SimpleNamespace, **verdict: object) -> SimpleNamespace:
         changes |= {"letters": F.when(~late, F.col("letters")), "again": F.coalesce(late, F.lit(False))}
         return made.withColumns(changes)
 
-    return SimpleNamespace(compute=compute, place=lambda found: found)
+    return SimpleNamespace(compute=compute)
 
 
 def test_a_result_that_is_no_good_yet_is_a_row_until_the_next_run_has_computed_it_again(given, spark, new_run):

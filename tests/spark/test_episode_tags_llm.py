@@ -269,11 +269,17 @@ def test_good_days_break_no_rule(broken):
         (lambda n: rejected("cut_off") if n < 3 else {}, NOT_IN, "status", "critical"),
         (lambda n: rejected("ungrounded") if n < 8 else {}, NOT_IN, "status", "critical"),
         (lambda n: rejected("declined") if n < 2 else {}, NOT_IN, "status", "warning"),
-        (lambda n: not_counted(("refused", "too_long")[n]) if n < 2 else {}, NOT_IN, "status", "critical"),
+        (lambda n: not_counted(("refused", "too_long")[n]) if n < 2 else {}, NOT_IN, "status", "warning"),
+        (lambda n: not_counted(("refused", "too_long")[n % 2]) if n < 16 else {}, NOT_IN, "status", "critical"),
     ],
 )
 def test_a_model_that_breaks_or_collapses_fails_the_day(broken, changes, rule, column, severity):
     assert (rule, column, severity) in broken([a_row(n, **changes(n)) for n in range(60)], native=rule == COLLAPSE)
+
+
+def test_one_text_that_is_refused_stops_no_small_day(broken):
+    found = broken([a_row(n) for n in range(19)] + [a_row(19, **not_counted("refused"))])
+    assert [one for one in found if one[1] == "status"] == [(NOT_IN, "status", "warning")]
 
 
 def test_few_rows_are_not_judged_for_collapse(broken):

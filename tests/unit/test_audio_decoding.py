@@ -101,12 +101,17 @@ def test_an_mp3_that_does_not_count_its_frames_is_counted(rate, channels):
 def test_what_is_no_frame_is_not_counted():
     content, _ = headless(44_100, 2)
     whole = decoded(content)
-    for odd in (ID3 + content, content + b"TAG" + b" " * 125, content + b"APETAGEX" + b"\xff\xfb\x90" * 20):
+    for odd in (ID3 + content, content + b"TAG" + b" " * 125, content + b"TAG" + b"\xff\xfb\x90\x64" + b" " * 121):
         assert np.array_equal(decoded(odd), whole)
     middle = content.index(content[:2], len(content) // 2)
     between = decoded(content[:middle] + b"\xff\xfb" + b"junk" * 50 + content[middle:])
     assert len(between) == len(whole)
     assert reason(content[:-5]) == "cut short: it ends before its end"
+
+
+def test_an_mp3_whose_format_changes_is_not_described_by_its_first_part():
+    assert reason(headless(44_100, 2)[0] + headless(22_050, 1)[0]) == "its format changes on the way"
+    assert reason(headless(44_100, 2)[0] + headless(44_100, 1)[0]) == "its format changes on the way"
 
 
 def test_an_mp3_of_hours_that_does_not_count_its_frames_is_not_read_to_its_end():

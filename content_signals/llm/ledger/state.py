@@ -65,7 +65,7 @@ class State:
         budgets: run -> what it has used.
         failures: calls that failed since the last good one.
         tries: times the endpoint was found still down.
-        refused: calls it found fault with since the last good one.
+        refused: calls it found fault with since the last good one, in the attempt `refused_in`.
         open_until: no call before, but for the one that tries.
         paused_until: no call before: the endpoint asked for it.
     """
@@ -76,6 +76,7 @@ class State:
     failures: int = 0
     tries: int = 0
     refused: int = 0
+    refused_in: str = ""
     open_until: float = 0.0
     paused_until: float = 0.0
 
@@ -137,6 +138,8 @@ def settle(
         _spend(state, held.budget, tokens, micros)
     state.paused_until = max(state.paused_until, now + pause) if pause > 0 else state.paused_until
     probe = held is not None and held.probe
+    if state.refused_in != rules.budget.attempt:  # what one run was refused for good, the next is refused again
+        state.refused, state.refused_in = 0, rules.budget.attempt
     state.refused = 0 if result is Result.GOOD else state.refused + (result is Result.REFUSED)
     if result is Result.GOOD or (result in (Result.NEUTRAL, Result.REFUSED) and probe):
         state.failures, state.tries, state.open_until = 0, 0, 0.0

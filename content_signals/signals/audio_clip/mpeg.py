@@ -14,6 +14,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from content_signals.signals.audio_clip.containers import after_tags
+from content_signals.signals.audio_clip.unusable import Unusable
 
 _KBPS = {
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -59,6 +60,7 @@ def counted(file: IO[bytes], most_seconds: float) -> IO[bytes] | None:
 
     Raises:
         EOFError: the last frame is not whole.
+        Unusable: frames of two formats follow each other.
     """
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         found = list(_runs(data, after_tags(file), most_seconds))
@@ -80,7 +82,9 @@ def _runs(data: mmap.mmap, start: int, most_seconds: float) -> Iterator[tuple[in
     count = 0
     while True:
         frame = _frame(data, at)
-        if frame and (like is None or frame.is_like(like)) and (count or _goes_on(data, at, frame)):
+        if frame and like and not frame.is_like(like) and _goes_on(data, at, frame, last=False):
+            raise Unusable("its format changes on the way")
+        if frame and (like is None or frame.is_like(like)) and (count or _goes_on(data, at, frame, last=like is None)):
             if at + frame.length > len(data):
                 raise EOFError
             first, like = (at if not count else first), frame
@@ -94,11 +98,15 @@ def _runs(data: mmap.mmap, start: int, most_seconds: float) -> Iterator[tuple[in
         count = 0
 
 
-def _goes_on(data: mmap.mmap, at: int, frame: _Frame) -> bool:
-    """Whether another frame follows: a header is found by chance in any sound. The very last has none behind it."""
+def _goes_on(data: mmap.mmap, at: int, frame: _Frame, *, last: bool) -> bool:
+    """Whether another frame follows: a header is found by chance in any sound, and in tags.
+
+    Args:
+        last: whether it may be the only one, of which part is missing.
+    """
     following = at + frame.length
     if following >= len(data):
-        return True
+        return last
     after = _frame(data, following)
     return after is not None and after.is_like(frame)
 

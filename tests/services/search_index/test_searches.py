@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 
@@ -17,6 +19,7 @@ from content_signals.pipeline.context import Context
 from content_signals.retrieval import search as search_module
 from content_signals.retrieval.documents import Documents
 from content_signals.retrieval.fusion import Plan
+from content_signals.retrieval.gone import Gone
 from content_signals.retrieval.search import Searcher
 from tests.services.search_index.topic_chunks import AT, CHUNKS_EACH, EPISODES, MODEL, embed, episodes_of
 from tests.settings import settings_in
@@ -126,6 +129,34 @@ def test_a_registry_or_a_lake_that_hangs_ends_a_search_at_its_deadline(context, 
         search.search("browsers", deadline=0.5)
     assert time.monotonic() - started < 1.2
     time.sleep(1.2)
+
+
+def test_searches_of_one_moment_share_a_look_at_what_is_live(context, search, monkeypatch):
+    looked, look = [], search._live
+    monkeypatch.setattr(search, "_live", lambda loaded: looked.append(1) or time.sleep(0.5) or look(loaded))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: search.search("browsers", k=3), range(8)))
+    assert all(answer.hits for answer in answers)
+    assert len(looked) < 4
+
+
+def test_a_slow_look_at_what_is_taken_down_hides_no_later_one(context, search, monkeypatch):
+    told = iter([0.6, 0.0])
+    lists = {0.6: Gone(), 0.0: Gone(frozenset({"e4"}))}
+
+    def looked(_):
+        wait = next(told)
+        time.sleep(wait)
+        return lists[wait]
+
+    monkeypatch.setattr(search_module, "gone_of", looked)
+    search._gone_at = -1e9
+    slow = threading.Thread(target=search._taken_down)
+    slow.start()
+    time.sleep(0.1)
+    assert search._taken_down().episodes == {"e4"}
+    slow.join()
+    assert search._taken_down().episodes == {"e4"}
 
 
 def test_a_query_of_another_model_is_refused(context):

@@ -12,12 +12,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
 
 from content_signals.errors import BrokenData, NotLanded, Temporary, UnknownName, UsageError
 from content_signals.features.lease import Lease
 from content_signals.features.store import PROJECT_NAME, online_client
+from content_signals.lake.purge import purge, values_of
 from content_signals.lake.takedowns import Takedown, add_takedown
 from content_signals.local.service import free_port
 from content_signals.pipeline import search_index
@@ -72,15 +74,18 @@ def test_a_takedown_takes_from_every_version_and_a_purge_leaves_none_that_holds_
     assert next(row for row in versions(context) if row.state == "live").episodes == 7
 
 
-def test_an_index_whose_store_was_emptied_says_so_and_is_made_anew(context):
+def test_an_index_whose_store_was_emptied_says_so_and_is_made_anew_beside_it(context):
+    """Never in place: searches read the live one until the other is whole."""
     live = next(row.version for row in versions(context) if row.state == "live")
     with closing(Documents(context.settings)) as documents:
         documents.remove(live, "episode_id", list(EPISODES))
     with pytest.raises(NotLanded, match="has no chunk of"), search_index.searcher(context):
         pass
     build_search_index(context, [DAY])
+    after = next(row.version for row in versions(context) if row.state == "live")
+    assert after != live
     with closing(Documents(context.settings)) as documents:
-        assert documents.count(live) == 7 * CHUNKS_EACH
+        assert documents.count(after) == 7 * CHUNKS_EACH
 
 
 def test_milvus_lite_is_open_in_one_process_and_let_go(context, milvus):
@@ -235,3 +240,29 @@ def test_a_later_day_of_the_same_contents_makes_nothing_and_an_earlier_one_stays
     assert "is live and newer" in build_search_index(context, [DAY]).skipped[DAY]
     down = gone_of(context.lake)
     assert not down.less(gone_from(read_version(context.lake, live.version)))
+
+
+@pytest.mark.parametrize("reached", [True, False], ids=["store reached", "store away"])
+def test_a_purge_whose_rows_are_erased_already_leaves_no_version_with_them(context, reached):
+    """As purge_removed does it; the takedown may not have reached the document store, and nothing was built since."""
+    day, gone = NEXT_DAY + timedelta(30 if reached else 31), "e3" if reached else "e2"
+    put(context, "episode_chunks_v1", day, chunks_of(EPISODES))
+    build_search_index(context, [day])
+    live = next(row.version for row in versions(context) if row.state == "live")
+    add_takedown(context.lake, "episode", Takedown(gone, "taken down", "asked to", "test", context.run.now))
+    if reached:
+        take_from_index(context, "episode", [gone])
+    chunks = context.lake.of(context.catalog.table("episode_chunks_v1"))
+    assert purge(chunks, "episode_id", [gone]) >= CHUNKS_EACH
+    assert values_of(chunks, "chunk_id", "episode_id", [gone]) == []
+    assert len(values_of(chunks, "chunk_id", "episode_id", ["e4"])) == CHUNKS_EACH
+    later = replace(context, run=replace(context.run, now=context.run.now + timedelta(days=8)))
+    purge_index(later, context.run.now, Outcome())
+    found = {row.state: row for row in versions(context)}
+    assert (found["live"].episodes, found["live"].version == live) == (6, False)
+    folder = Path(context.lake.root, "search")
+    chunks_files = [pq.read_table(file) for file in folder.rglob("chunks.parquet")]
+    assert not any(gone in table.column("episode_id").to_pylist() for table in chunks_files)
+    with closing(Documents(context.settings)) as documents:
+        assert {documents.count(name) for name in documents.views()} == {6 * CHUNKS_EACH}
+    add_takedown(context.lake, "episode", Takedown(gone, "given back", "asked to", "test", later.run.now))
