@@ -6,6 +6,7 @@ which all texts are held: 1 GB for about 300,000 chunks. Beyond that, a Milvus s
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -76,8 +77,8 @@ class Maker:
         chunks = DayRead(table, snapshot, day)
         reads = days_of_episodes(self.live, self.lake, day)
         gone = gone_of(self.lake)
-        held = {read.table.table: read.held for read in (chunks, *reads)}
-        named = name_of(held | {TAKEDOWNS: _left_out(chunks, gone).told})
+        digests = {read.table.table: read.digest for read in (chunks, *reads)}
+        named = name_of(digests | {KEY: _keys_of(chunks, gone)})
         inputs = {read.table.table: f"{read.day} {read.digest}" for read in (chunks, *reads)} | {TAKEDOWNS: gone.told}
         for name in (named, f"{named}_2"):
             there = read_version(self.lake, name)
@@ -98,11 +99,20 @@ class Maker:
         return again
 
 
-def _left_out(chunks: DayRead, gone: Gone) -> Gone:
-    """What of the day's chunks is taken down: of anything else that is, no version is another one."""
-    if not gone:
-        return gone
-    return gone.among(chunks.distinct("episode_id"), chunks.distinct(KEY) if gone.chunks else frozenset())
+def _living(chunks: DayRead, gone: Gone, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The day's chunks without what is taken down, some at a time."""
+    assert chunks.snapshot.delta is not None
+    found = chunks.snapshot.delta.to_pyarrow_dataset(file_pruning_predicate=[("ds", "=", str(chunks.day))])
+    down = [pa.array(sorted(keys), pa.string()) for keys in (gone.episodes, gone.chunks)]
+    wanted = ~ds.field("episode_id").isin(down[0]) & ~ds.field(KEY).isin(down[1])
+    for _, rows in rows_where(found, columns, ("episode_id", KEY), wanted, TOGETHER):
+        yield rows
+
+
+def _keys_of(chunks: DayRead, gone: Gone) -> str:
+    """Which chunks a version has: the digest of a day stays what it was when some of its rows are erased."""
+    keys = sorted(str(key) for rows in _living(chunks, gone, (KEY,)) for key in rows.column(KEY).to_pylist())
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -155,14 +165,7 @@ class _Making:
         return total
 
     def _living(self) -> Iterator[pa.Table]:
-        """The day's chunks without what is taken down, some at a time."""
-        assert self.chunks.snapshot.delta is not None
-        day = [("ds", "=", str(self.chunks.day))]
-        found = self.chunks.snapshot.delta.to_pyarrow_dataset(file_pruning_predicate=day)
-        gone = [pa.array(sorted(keys), pa.string()) for keys in (self.gone.episodes, self.gone.chunks)]
-        wanted = ~ds.field("episode_id").isin(gone[0]) & ~ds.field(KEY).isin(gone[1])
-        for _, rows in rows_where(found, _COLUMNS, (), wanted, TOGETHER):
-            yield rows
+        return _living(self.chunks, self.gone, _COLUMNS)
 
     def _checked(self, total: int) -> float:
         """Share of the exactly nearest chunks that the index finds, asked with vectors of a few.

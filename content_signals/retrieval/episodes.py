@@ -38,11 +38,6 @@ class DayRead:
         stage = self.snapshot.stage(self.day)
         return stage.digest if stage else ""
 
-    @property
-    def held(self) -> str:
-        """The same of the rows that are there: a purge has erased some, and left the digest as it was."""
-        return f"{self.digest} {self.snapshot.rows([self.day])}"
-
     def rows(self, columns: Sequence[str]) -> pa.Table:
         """Some of its columns, null where a file does not have them."""
         assert self.snapshot.delta is not None

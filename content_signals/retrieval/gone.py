@@ -27,10 +27,6 @@ class Gone:
         """All of them, as a version notes them."""
         return json.dumps([sorted(self.episodes), sorted(self.chunks)])
 
-    def among(self, episodes: AbstractSet[str], chunks: AbstractSet[str]) -> Gone:
-        """Those of them that are among some others."""
-        return Gone(self.episodes & episodes, self.chunks & chunks)
-
     def less(self, other: Gone) -> Gone:
         """Those that are not in another list."""
         return Gone(self.episodes - other.episodes, self.chunks - other.chunks)

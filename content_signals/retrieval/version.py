@@ -54,7 +54,7 @@ def name_of(made_of: Mapping[str, str]) -> str:
     """Name of the version that is made of some rows: the same for the same, whatever day they are of.
 
     Args:
-        made_of: table -> digest of its rows.
+        made_of: table -> digest of its rows; and one of which chunks there are.
     """
     told = "\n".join([FORMAT, *(f"{table} {digest}" for table, digest in sorted(made_of.items()))])
     return f"{CHUNKS}_{hashlib.sha256(told.encode()).hexdigest()[:12]}"
