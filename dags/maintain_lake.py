@@ -11,8 +11,9 @@ service reads them. Readers and running jobs are not disturbed.
 Nothing is lost: the lake is as it was, with more files than it needs. It can wait until morning.
 
 * **exit code 75**: a run replaced a day while it was compacted, again and again; of `clean`, the online store or the
-  registry does not answer; of `purge`, one of these or the store of the index does not, or another run makes a version
-  of it. Retried already. Clear the task when that is over, or leave it to tomorrow's.
+  registry does not answer; of `purge`, one of these or the store of the index does not, another run makes a version of
+  it, or replies of a language model are in a ledger that it cannot reach: the log says which. Retried already. Clear
+  the task when that is over, or leave it to tomorrow's.
 * **exit code 64**: the form is wrong. Trigger it again.
 * **exit code 1**: a crash, or a table's log cannot be read; retried already. Read the log, look at the table's
   `_delta_log`, mend the cause, clear the task.

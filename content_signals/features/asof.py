@@ -58,17 +58,10 @@ def joined(entities: str, views: Sequence[Rows], mode: Mode) -> str:
     found = f"select {', '.join(['e.*', *places])} from ({entities}) e {lasts}"
     columns = [f"e.* exclude ({', '.join([ROW, *(place for _, place, _ in numbered)])})"]
     columns += [
-        f"{_alive(rows, alias, name)} as {quoted(f'{rows.view}__{name}')}"
-        for alias, _, rows in numbered
-        for name in rows.features
+        f'{_alive(rows, alias, name)} as "{rows.view}__{name}"' for alias, _, rows in numbered for name in rows.features
     ]
     fetched = " ".join(_fetched(rows, alias, place) for alias, place, rows in numbered)
     return f"with found as materialized ({found}) select {', '.join(columns)} from found e {fetched} order by e.{ROW}"
-
-
-def quoted(name: str) -> str:
-    """A name that a service has chosen, as SQL reads it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def own_columns(views: int) -> set[str]:
@@ -83,7 +76,7 @@ def _found(rows: Rows, alias: str, mode: Mode) -> str:
     """
     # In event mode a moment stands after every row that became valid at it, whenever that was computed.
     moment = _AT if mode == "known" else f"{_AT} * {_ABOVE} + {_NO_END}"
-    asked = f"e.{quoted(rows.asked)}"
+    asked = f'e."{rows.asked}"'
     return (
         f'asof left join (select *, hash("{rows.key}") as _hash from ({_timeline(rows, mode)})) {alias}'
         f' on hash({asked}) = {alias}._hash and {asked} = {alias}."{rows.key}"'

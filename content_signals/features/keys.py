@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from content_signals.errors import UnknownName, UsageError
-from content_signals.features.entity_key import KINDS, STRING, EntityKey, Key, fits
+from content_signals.features.entity_key import KINDS, STRING, Key, fits
 
 Keys = Sequence[Key] | Mapping[str, Sequence[Key]]
 _WHOLE = re.compile(r"-?[0-9]+")
@@ -37,11 +37,6 @@ def by_column(service: str, kinds: Mapping[str, int], keys: Keys) -> Mapping[str
             if not (isinstance(key, str) if kind == STRING else fits(kind, key)):
                 raise UsageError(f"a key of {column} is {KINDS[kind]}, not {key!r}")
     return keys
-
-
-def columns_of(entity_keys: Sequence[EntityKey]) -> tuple[str, ...]:
-    """The columns of some keys, each once."""
-    return tuple(dict.fromkeys(column for entity_key in entity_keys for column in entity_key.columns))
 
 
 def read_from_text(kinds: Mapping[str, int], keys: Keys) -> Keys:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from content_signals.errors import UnknownName, UsageError
 from content_signals.features import encode
 from content_signals.features.entity_key import KINDS, EntityKey
-from content_signals.features.keys import columns_of
 from content_signals.features.online import View
 from content_signals.features.projections import called, check_projections
 
@@ -85,7 +84,7 @@ class ServicePlan:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Columns that name the things asked about, each once."""
-        return columns_of(self.keys)
+        return tuple(self.key_kinds)
 
     @cached_property
     def key_kinds(self) -> dict[str, int]:

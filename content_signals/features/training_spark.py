@@ -27,7 +27,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS
 from content_signals.errors import Temporary
-from content_signals.features.asof import EVENT, MOMENT, ROW, Mode, quoted
+from content_signals.features.asof import EVENT, MOMENT, ROW, Mode
 from content_signals.features.question import Platform, Question, Used
 from content_signals.features.quiet import quiet_feast
 from content_signals.features.service_plan import FOREVER, ServicePlan, ViewPlan
@@ -69,7 +69,7 @@ def query(
         relation, _ = source(connection, files)
         answered = connection.execute(f"select count(*) from {relation}").fetchall()  # noqa: S608
         assert answered == [(asked,)], f"Feast answered {answered} of {asked} rows"
-        columns = ", ".join(f"a.{quoted(name)}" for name in _names(question.plan))
+        columns = ", ".join(f'a."{name}"' for name in _names(question.plan))
         yield (
             f"select e.* exclude ({ROW}), {columns} from entities e left join {relation} a"  # noqa: S608
             f" on e.{ROW} = a.{ROW} order by e.{ROW}"
@@ -199,7 +199,7 @@ def _store(question: Question, folder: str) -> FeatureStore:
 
 
 def _numbered(plan: ServicePlan) -> list[tuple[str, ViewPlan]]:
-    """The views under names of their own: what a service calls them may be no name to Spark."""
+    """The views under names of their own: Feast quotes none, and what a service calls them may be a word of SQL."""
     return [(f"view_{number}", view) for number, view in enumerate(plan.views)]
 
 

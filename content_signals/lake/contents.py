@@ -26,7 +26,7 @@ from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.stage import StagedFile, schema_json, staged_files
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 REVISION = "revision"
 _LAST = "_last"
@@ -54,19 +54,16 @@ class Contents:
         """
         rows = self._of_revision
         if rows is None or AGAIN not in rows.columns:
-            return rows and rows.drop(*STAMPS)
-        settled = ~F.coalesce(AGAIN, F.lit(False))
-        last = F.max(F.struct(settled, F.col(COMPUTED_AT))).over(Window.partitionBy(CONTENT_ID))
-        attempts = rows.withColumn(_LAST, last).where(F.struct(settled, F.col(COMPUTED_AT)) == F.col(_LAST))
-        return attempts.drop(_LAST, *STAMPS)
+            return self.settled
+        attempt = F.struct(_is_settled(rows), F.col(COMPUTED_AT))
+        last = F.max(attempt).over(Window.partitionBy(CONTENT_ID))
+        return rows.withColumn(_LAST, last).where(attempt == F.col(_LAST)).drop(_LAST, *STAMPS)
 
     @property
     def settled(self) -> DataFrame | None:
         """Those of the rows that no later run computes again."""
         rows = self._of_revision
-        if rows is None or AGAIN not in rows.columns:
-            return rows and rows.drop(*STAMPS)
-        return rows.where(~F.coalesce(AGAIN, F.lit(False))).drop(*STAMPS)
+        return None if rows is None else rows.where(_is_settled(rows)).drop(*STAMPS)
 
     @property
     def ids(self) -> DataFrame:
@@ -144,3 +141,7 @@ class Contents:
             ),
         )
         return True
+
+
+def _is_settled(rows: DataFrame) -> Column:
+    return ~F.coalesce(AGAIN, F.lit(False)) if AGAIN in rows.columns else F.lit(True)

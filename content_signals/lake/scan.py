@@ -25,7 +25,8 @@ def rows_where(
     """
     read = list(dict.fromkeys((*columns, *by)))
     for fragment in data.get_fragments(wanted):
-        views = any(pa.types.is_string_view(one.type) for one in fragment.physical_schema)
+        kinds = [one.type for one in fragment.physical_schema]
+        views = any(pa.types.is_string_view(kind) or pa.types.is_binary_view(kind) for kind in kinds)
         for batch in fragment.to_batches(
             schema=data.schema, columns=read, filter=None if views else wanted, batch_size=at_once
         ):

@@ -29,11 +29,6 @@ class Status(StrEnum):
     NOT_ASKED = "not_asked"  # the run ended first
 
     @property
-    def has_row(self) -> bool:
-        """Whether the item's row says this: it was its turn, and the run has not ended before."""
-        return self is not Status.NOT_ASKED
-
-    @property
     def settled(self) -> bool:
         """Whether asking again would bring the same: with a reply there is nothing to ask, and neither with no text."""
         return self in _SETTLED

@@ -26,6 +26,8 @@ os.environ.update(
     AIRFLOW__CORE__UNIT_TEST_MODE="False",
     AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
     AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
+    # Tests change a DAG within seconds of each other: what was read of it half a minute ago is not good enough.
+    AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL="0",
     CONTENT_SIGNALS_LANDING=str(HOME / "landing"),
     CONTENT_SIGNALS_LAKE=str(HOME / "lake"),
     CONTENT_SIGNALS_JOBS_ENV=str(HOME / "jobs"),

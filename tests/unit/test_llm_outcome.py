@@ -91,7 +91,6 @@ def test_what_the_checks_cannot_catch_is_a_wrong_label_with_a_quote_that_stands(
 def test_statuses_that_asking_again_would_not_change():
     settled = {"ok", "unparsed", "invalid", "cut_off", "declined", "ungrounded", "empty"}
     assert {status.value for status in Status if status.settled} == settled
-    assert [status.value for status in Status if not status.has_row] == ["not_asked"]
 
 
 def test_a_reply_is_read_back_as_it_was(tmp_path):

@@ -78,24 +78,28 @@ def counted(file: IO[bytes], most_seconds: float) -> IO[bytes] | None:
 
 def _runs(data: mmap.mmap, start: int, most_seconds: float) -> Iterator[tuple[int, int, int]]:
     """Where frames follow each other: first byte, the one behind the last, how many. What is between is no frame."""
-    at, first, like, seconds = start, -1, None, 0.0
-    count = 0
-    while True:
-        frame = _frame(data, at)
-        if frame and like and not frame.is_like(like) and _goes_on(data, at, frame, last=False):
-            raise Unusable("its format changes on the way")
-        if frame and (like is None or frame.is_like(like)) and (count or _goes_on(data, at, frame, last=like is None)):
+    at, seconds = start, 0.0
+    like: _Frame | None = None
+    while seconds <= most_seconds and (at := _next(data, at, like)) >= 0:
+        first, count = at, 0
+        while seconds <= most_seconds and (frame := _frame(data, at)) and frame.is_like(like or frame):
             if at + frame.length > len(data):
                 raise EOFError
-            first, like = (at if not count else first), frame
-            count, at, seconds = count + 1, at + frame.length, seconds + frame.samples / frame.rate
-            if seconds <= most_seconds:
-                continue
-        if count:
-            yield first, at, count
-        if seconds > most_seconds or (at := data.find(b"\xff", at + (not count))) < 0:
-            return
-        count = 0
+            like, count = frame, count + 1
+            at, seconds = at + frame.length, seconds + frame.samples / frame.rate
+        yield first, at, count
+
+
+def _next(data: mmap.mmap, at: int, like: _Frame | None) -> int:
+    """The next place from which frames follow each other; -1: there is none."""
+    while at >= 0:
+        frame = _frame(data, at)
+        if frame and _goes_on(data, at, frame, last=like is None):
+            if like and not frame.is_like(like):
+                raise Unusable("its format changes on the way")
+            return at
+        at = data.find(b"\xff", at + 1)
+    return -1
 
 
 def _goes_on(data: mmap.mmap, at: int, frame: _Frame, *, last: bool) -> bool:

@@ -2,121 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import functions as F
 
 from content_signals.catalog import Catalog
-from content_signals.content import Content
-from content_signals.contract import Computed, Input, Table
+from content_signals.contract import Computed
 from content_signals.errors import ContractError, Temporary
 from content_signals.inspection.quarantine import quarantined
 from content_signals.lake.contents import Contents
-from content_signals.lake.layout import Lake, LakeTable
-from content_signals.lake.maintain import maintain_entries
+from content_signals.lake.layout import Lake
 from content_signals.lake.promote import promote
 from content_signals.lake.stage import read_stage
-from content_signals.lake.takedowns import GIVEN_BACK, TAKEN_DOWN, Action, Takedown, add_takedown
 from content_signals.pipeline import contents as contents_module
-from content_signals.pipeline import extract as extract_module
-from content_signals.pipeline import purge as purge_module
 from content_signals.pipeline.contents import ENDS_ITS_READER, NOT_READ, Progress
-from content_signals.pipeline.extract import extract, signals_of
-from content_signals.pipeline.ingest import ingest
+from content_signals.pipeline.extract import signals_of
 from content_signals.pipeline.inputs import revision_of
-from content_signals.pipeline.purge import purge_removed
 from content_signals.pipeline.stale import stale_days
-from content_signals.signals.entities import EPISODE
-
-DAY = date(2020, 3, 1)
-NEXT = DAY + timedelta(days=1)
-LENGTHS = Table(
-    name="test_lengths",
-    version=1,
-    entity=EPISODE,
-    driver=Input("episode_transcripts_v1"),
-    content=Content(id="sha256", reads=("transcript",), revision="1", batch=3),
-    columns=(Computed("letters", "int", about="Letters"), Computed("first", "string", about="The first word")),
-    owner="tests",
-    about="Lengths.",
-)
-
-
-def family(log: Path, *, fatal: str = "") -> SimpleNamespace:
-    """A family that notes each content it is given in a file of its own, so that calls can be counted."""
-
-    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            texts = batch.column("transcript").to_pylist()
-            for number, text in enumerate(texts):
-                if fatal and fatal in text:
-                    os._exit(1)
-                with (log / f"{os.getpid()}.txt").open("a") as file:
-                    file.write(f"{batch.column('content_id')[number]}\n")
-            bad = ["no words here" if text.startswith("bad") else None for text in texts]
-            yield pa.RecordBatch.from_pydict(
-                {
-                    "content_id": batch.column("content_id"),
-                    "letters": pa.array([None if b else len(t) for t, b in zip(texts, bad, strict=True)], pa.int32()),
-                    "first": pa.array([None if b else t.split()[0] for t, b in zip(texts, bad, strict=True)]),
-                    "reason": pa.array(bad, pa.string()),
-                }
-            )
-
-    schema = "content_id string, letters int, first string, reason string"
-    return SimpleNamespace(compute=lambda contents: contents.mapInArrow(work, schema))
-
-
-@pytest.fixture
-def given(context, tmp_path, monkeypatch):
-    """The context with the table in its catalogue, and where the family keeps its log."""
-    log = tmp_path / "computed"
-    log.mkdir()
-    catalog = Catalog([*context.catalog.sources, LENGTHS])
-    monkeypatch.setattr(extract_module, "family", lambda _: family(log))
-    made = replace(context, catalog=catalog)
-
-    def use(module):
-        monkeypatch.setattr(extract_module, "family", lambda _: module)
-
-    return SimpleNamespace(context=made, log=log, said=context.said, use=use)
-
-
-def land(context, episodes: dict[str, str]) -> None:
-    path = Path(context.settings.landing) / "podcasts/transcripts.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ids = list(episodes)
-    pq.write_table(
-        pa.table({"episode_id": ids, "show": ["s"] * len(ids), "transcript": [episodes[i] for i in ids]}), path
-    )
-
-
-def ingested(context, spark, episodes: dict[str, str], day: date = DAY) -> None:
-    land(context, episodes)
-    outcome = ingest(context, spark, context.catalog.source("episode_transcripts"), [day])
-    assert outcome.exit_code == 0, outcome.failed
-
-
-def built(context, spark, *days: date, table: Table = LENGTHS) -> dict[str, tuple[int, str]]:
-    """The last of the days, as it is staged: episode -> its signals."""
-    extract(context, spark, table, list(days) or [DAY])
-    stage = read_stage(context.lake.of(table), (days or [DAY])[-1], context.run.run_id)
-    files = [f"{context.lake.of(table).path}/{file.path}" for file in stage.files]
-    rows = pa.concat_tables([pq.ParquetFile(file).read() for file in files]).to_pylist() if files else []
-    return {row["episode_id"]: (row["letters"], row["first"]) for row in rows}
-
-
-def computed(log: Path) -> list[str]:
-    return sorted(line for file in log.glob("*.txt") for line in file.read_text().split())
+from tests.spark.contents.lengths import DAY, LENGTHS, NEXT, built, computed, family, ingested
 
 
 def test_each_content_is_computed_once(given, spark, new_run):
@@ -379,128 +288,3 @@ def test_how_long_it_will_take_is_told():
         {"total": 30, "cached": 6, "done": 6, "aside": 1, "seconds_left": 90},
         {"total": 30, "cached": 6, "done": 24, "aside": 1, "seconds_left": None},
     ]
-
-
-# What is erased of contents whose owner is taken down
-
-ALONE, SHARED, OTHER = "only one says this", "two say this", "another says this"
-
-
-def take(context, episode: str, days_ago: int, action: Action = TAKEN_DOWN) -> None:
-    at = datetime.now(UTC) - timedelta(days=days_ago)
-    add_takedown(context.lake, "episode", Takedown(episode, action, "the author asked", "legal", at))
-
-
-def kept_in(table: LakeTable) -> list[dict]:
-    return DeltaTable(table.path).to_pyarrow_table().to_pylist()
-
-
-def texts_kept(context) -> set[str]:
-    return {row["transcript"] for row in kept_in(context.lake.contents(context.catalog.source("episode_transcripts")))}
-
-
-def firsts_kept(context) -> set[tuple[int, str]]:
-    return {(row["letters"], row["first"]) for row in kept_in(context.lake.contents(LENGTHS))}
-
-
-def of(*texts: str) -> set[tuple[int, str]]:
-    return {(len(text), text.split()[0]) for text in texts}
-
-
-@pytest.fixture
-def purged(given, spark):
-    """Three episodes of which `one` and one of the two that share a text were taken down a week ago, and purged."""
-    ingested(given.context, spark, {"one": ALONE, "two": SHARED, "three": SHARED, "four": OTHER})
-    built(given.context, spark)
-    assert texts_kept(given.context) == {ALONE, SHARED, OTHER}
-    assert firsts_kept(given.context) == of(ALONE, SHARED, OTHER)
-    take(given.context, "one", 8)
-    take(given.context, "two", 8)
-    take(given.context, "four", 6)
-    purge_removed(given.context, 7)
-    return given
-
-
-def test_a_content_that_nobody_else_has_is_erased_with_its_owner(purged):
-    context = purged.context
-    assert texts_kept(context) == {SHARED, OTHER}
-    assert firsts_kept(context) == of(SHARED, OTHER)
-    take(context, "three", 6)  # taken down too, and not long enough ago
-    assert purge_removed(context, 7).rows_out == 0
-    assert purge_removed(context, 5).rows_out == 4  # two texts, and what was computed of them
-    assert (texts_kept(context), firsts_kept(context)) == (set(), set())
-
-
-def test_upkeep_removes_the_files_it_lay_in(purged):
-    source = purged.context.catalog.source("episode_transcripts")
-    for table, said in (
-        (purged.context.lake.contents(source), "transcript"),
-        (purged.context.lake.contents(LENGTHS), "letters"),
-    ):
-        assert maintain_entries(table, 0)
-        found = [row[said] for path in Path(table.path).rglob("*.parquet") for row in pq.read_table(path).to_pylist()]
-        assert len(found) == 2
-        assert not {ALONE, len(ALONE)} & set(found)
-
-
-def test_a_purge_that_was_killed_is_taken_up_again(given, spark, monkeypatch):
-    ingested(given.context, spark, {"one": ALONE, "four": OTHER})
-    built(given.context, spark)
-    take(given.context, "one", 8)
-    erase, done = purge_module.purge, []
-
-    def dies(table, *more):
-        if len(done) == 1:
-            raise KeyboardInterrupt
-        done.append(table.name)
-        return erase(table, *more)
-
-    monkeypatch.setattr(purge_module, "purge", dies)
-    with pytest.raises(KeyboardInterrupt):
-        purge_removed(given.context, 7)
-    assert (texts_kept(given.context), firsts_kept(given.context)) == ({OTHER}, of(ALONE, OTHER))
-    monkeypatch.setattr(purge_module, "purge", erase)
-    purge_removed(given.context, 7)
-    assert (texts_kept(given.context), firsts_kept(given.context)) == ({OTHER}, of(OTHER))
-
-
-def test_what_was_erased_does_not_come_back_and_stops_no_day(purged, spark, new_run):
-    """The file that landed still says it: neither the next day nor a day that is built again keeps or computes it."""
-    before = len(computed(purged.log))
-    later = new_run(purged.context)
-    ingested(later, spark, {"one": ALONE, "two": SHARED, "three": SHARED, "four": OTHER}, NEXT)
-    assert texts_kept(later) == {SHARED, OTHER}
-    rows = {"two": (len(SHARED), "two"), "three": (len(SHARED), "two"), "four": (len(OTHER), "another")}
-    assert built(later, spark, NEXT) == rows
-    assert built(new_run(purged.context), spark, DAY) == rows
-    assert quarantined(purged.context, "test_lengths_v1", str(NEXT)) == []
-    assert len(computed(purged.log)) == before
-    take(purged.context, "one", 0, GIVEN_BACK)
-    again = new_run(purged.context)
-    ingested(again, spark, {"one": ALONE, "four": OTHER}, NEXT)
-    assert built(again, spark, NEXT)["one"] == (len(ALONE), "only")
-
-
-def test_what_was_set_aside_of_it_is_erased_too(given, spark):
-    path = Path(given.context.settings.landing) / "podcasts/transcripts.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [
-        ("one", "bad text"),
-        ('o"ne', "good"),
-        ('o"ne', "as good"),
-        ("four", "first"),
-        ("four", 'an "episode_id":"o"ne"'),
-    ]
-    ids, texts = (list(column) for column in zip(*rows, strict=True))
-    pq.write_table(pa.table({"episode_id": ids, "show": ["s"] * len(ids), "transcript": texts}), path)
-    ingest(given.context, spark, given.context.catalog.source("episode_transcripts"), [DAY])
-    built(given.context, spark)
-    source = given.context.catalog.source("episode_transcripts")
-    assert len(kept_in(given.context.lake.malformed(source))) == 2
-    assert [row["episode_id"] for row in kept_in(given.context.lake.unusable(LENGTHS))] == ["one"]
-    take(given.context, "one", 8)
-    take(given.context, 'o"ne', 8)
-    purge_removed(given.context, 7)
-    (left,) = kept_in(given.context.lake.malformed(source))
-    assert '"episode_id":"four"' in left["raw"]
-    assert kept_in(given.context.lake.unusable(LENGTHS)) == []
