@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 REVISION = "revision"
+SETTLED = "settled"
 _LAST = "_last"
 AS_LANDED = "as landed"  # the revision of what a source keeps
 STAMPS = (REVISION, COMPUTED_AT, RUN_ID, DAY)
@@ -70,6 +71,14 @@ class Contents:
         """`content_id` of all that is kept and settled."""
         rows = self.settled
         return self._spark.createDataFrame([], _IDS) if rows is None else rows.select(CONTENT_ID).distinct()
+
+    @property
+    def known(self) -> DataFrame:
+        """`content_id` of all that is kept, and `settled`: false where the next run computes it again."""
+        rows = self._of_revision
+        if rows is None:
+            return self._spark.createDataFrame([], _IDS).withColumn(SETTLED, F.lit(None).cast("boolean"))
+        return rows.groupBy(CONTENT_ID).agg(F.max(_is_settled(rows)).alias(SETTLED))
 
     @property
     def _of_revision(self) -> DataFrame | None:

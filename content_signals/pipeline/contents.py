@@ -8,12 +8,14 @@ One that ends the process which reads it is found by halving its batch.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
 from types import ModuleType
+from typing import NamedTuple
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -24,7 +26,7 @@ from pyspark.sql.types import StructType
 from content_signals.content import AGAIN, CONTENT_ID, REASON, Content
 from content_signals.contract import DAY, RUN_ID, Source, Table
 from content_signals.errors import ContractError, Superseded, Temporary
-from content_signals.lake.contents import AS_LANDED, Contents
+from content_signals.lake.contents import AS_LANDED, SETTLED, Contents
 from content_signals.lake.layout import Lake
 from content_signals.lake.promote import promote
 from content_signals.lake.read import with_columns
@@ -168,6 +170,14 @@ def content_id(content: Content) -> Column:
     return F.sha2(F.to_json(F.struct(*content.reads)), 256)
 
 
+class _Pass(NamedTuple):
+    """What of contents `compute` reads that are computed together, and in how many tasks at a time."""
+
+    name: str
+    wanted: DataFrame
+    tasks: int
+
+
 @dataclass(frozen=True)
 class _Work:
     """Computing what is missing, and keeping it in `made`; how far it is, is noted with a day."""
@@ -181,24 +191,33 @@ class _Work:
     ended: list[str] = field(default_factory=list)
 
     def compute(self, rows: DataFrame, kept: Contents) -> Progress:
-        """Compute the contents of some rows that are not kept, batch after batch."""
-        assert self.table.content is not None
-        known = kept.ids.withColumn(_FOUND, F.lit(True))
-        ids = rows.select(CONTENT_ID).distinct().join(known, on=CONTENT_ID, how="left").persist()
+        """Compute the contents of some rows that are not kept, batch after batch; those to be computed again come last.
+
+        Whom they are asked of may refuse them for good, and ends the run after many refusals in a row: what was never
+        asked about must not wait behind them.
+        """
+        ids = rows.select(CONTENT_ID).distinct().join(kept.known, on=CONTENT_ID, how="left").persist()
         try:
-            counted = ids.agg(F.count(F.lit(1)).alias("total"), F.count(_FOUND).alias("cached")).collect()[0]
-            progress = Progress(self.table.table, counted["total"], counted["cached"], self._tell)
+            counted = Counter({row[SETTLED]: row["count"] for row in ids.groupBy(SETTLED).count().collect()})
+            progress = Progress(self.table.table, counted.total(), counted[True], self._tell)
             progress.add(0, 0)
-            missing = progress.total - progress.cached
-            batches = min(-(-missing // self.table.content.batch), MOST_BATCHES)
-            tasks = min(-(-missing // max(batches, 1)), _TASKS_PER_WORKER * workers(self.spark))
-            wanted = self.contents(rows, ids.where(F.col(_FOUND).isNull()).select(CONTENT_ID))
-            for number in range(batches):
-                self._batch(wanted, batches, number, tasks, progress)
-            self._keep_ended(wanted, progress)
+            ways = [("new", F.col(SETTLED).isNull(), counted[None]), ("again", ~F.col(SETTLED), counted[False])]
+            passes = [(name, which, count) for name, which, count in ways if count]
+            for name, which, count in passes:
+                wanted = self.contents(rows, ids.where(which).select(CONTENT_ID))
+                self._pass(name, wanted, count, MOST_BATCHES // len(passes), progress)
+            self._keep_ended(rows, progress)
         finally:
             ids.unpersist()
         return progress
+
+    def _pass(self, name: str, wanted: DataFrame, count: int, most: int, progress: Progress) -> None:
+        """Compute so many contents, in no more than `most` batches."""
+        assert self.table.content is not None
+        batches = min(-(-count // self.table.content.batch), most)
+        tasks = min(-(-count // batches), _TASKS_PER_WORKER * workers(self.spark))
+        for number in range(batches):
+            self._batch(_Pass(name, wanted, tasks), batches, number, progress)
 
     def _tell(self, line: str, counts: dict[str, int | None]) -> None:
         self.context.say(line)
@@ -255,18 +274,18 @@ class _Work:
         others = [name for name in made.columns if name not in self.table.values]
         return made.select(*others, *_typed(self.table, made))
 
-    def _batch(self, wanted: DataFrame, parts: int, number: int, tasks: int, progress: Progress) -> None:
+    def _batch(self, of: _Pass, parts: int, number: int, progress: Progress) -> None:
         """Compute one of `parts` parts of what is wanted; where a content ends its reader, by halves."""
-        piece = wanted.where(F.pmod(F.xxhash64(CONTENT_ID), F.lit(parts)) == number)
-        name = f"{number}-of-{parts}"
-        added = self._added(piece, tasks, name)
+        piece = of.wanted.where(F.pmod(F.xxhash64(CONTENT_ID), F.lit(parts)) == number)
+        name = f"{of.name}-{number}-of-{parts}"
+        added = self._added(piece, of.tasks, name)
         if added is None:
             ids = [row[CONTENT_ID] for row in piece.select(CONTENT_ID).distinct().limit(2).collect()]
             if len(ids) > 1:
-                self._batch(wanted, 2 * parts, number, tasks, progress)
-                self._batch(wanted, 2 * parts, number + parts, tasks, progress)
+                self._batch(of, 2 * parts, number, progress)
+                self._batch(of, 2 * parts, number + parts, progress)
                 return
-            added = self._added(piece, tasks, f"{name}-again")  # it may have been ended for another's memory
+            added = self._added(piece, of.tasks, f"{name}-alone")  # it may have been ended for another's memory
             if added is None:
                 self.ended.extend(ids)
                 return
@@ -283,7 +302,7 @@ class _Work:
                 raise
             return None
 
-    def _keep_ended(self, wanted: DataFrame, progress: Progress) -> None:
+    def _keep_ended(self, rows: DataFrame, progress: Progress) -> None:
         """Keep what ended its reader, with the reason.
 
         Raises:
@@ -300,8 +319,8 @@ class _Work:
         ids = self.spark.createDataFrame(
             [(one, ENDS_ITS_READER) for one in self.ended], f"{CONTENT_ID} string, {REASON} string"
         )
-        rows = self.result(wanted.where("false")).unionByName(ids, allowMissingColumns=True)
-        self.made.add(rows, self.context.run, "ended")
+        none = self.spark.createDataFrame([], self.schema(rows))
+        self.made.add(none.unionByName(ids, allowMissingColumns=True), self.context.run, "ended")
         progress.add(len(self.ended), len(self.ended))
 
 

@@ -177,6 +177,30 @@ def test_a_result_that_is_no_good_yet_is_a_row_until_the_next_run_has_computed_i
     assert len(computed(given.log)) == 5
 
 
+def test_what_was_never_tried_is_computed_before_what_is_computed_again(given, spark, new_run, monkeypatch):
+    ingested(given.context, spark, {f"l{n}": f"late text {n}" for n in range(8)})
+    given.use(attempted(family(given.log)))
+    built(given.context, spark)
+    later = new_run(given.context)
+    texts = {f"l{n}": f"late text {n}" for n in range(8)} | {f"n{n}": f"new text {n}" for n in range(8)}
+    ingested(later, spark, texts, NEXT)
+    add, firsts = Contents.add, []
+
+    def noted(self, rows, run, part):
+        added = add(self, rows, run, part)
+        firsts.append({row["first"] for row in added.select("first").collect()})
+        return added
+
+    monkeypatch.setattr(Contents, "add", noted)
+    monkeypatch.setattr(contents_module, "MOST_BATCHES", 4)
+    given.said.clear()
+    assert len(built(later, spark, NEXT)) == 16
+    assert firsts == [{"new"}, {"new"}, {"late"}, {"late"}]  # eight by threes are three batches: four are the most
+    told = [line for line in given.said if "contents done" in line]
+    assert told[0].startswith("test_lengths_v1: 0 of 16 contents done, 0 cached")
+    assert told[-1].startswith("test_lengths_v1: 16 of 16 contents done, 0 cached, 0 set aside")
+
+
 def test_what_has_no_answer_holds_a_day_if_it_is_much_and_is_set_aside_with_its_own_reason(given, spark, new_run):
     ingested(given.context, spark, {"a": "good text", "b": "late text", "c": "late as well"})
     none = attempted(family(given.log), reason="HTTP 503: busy")
