@@ -1,6 +1,9 @@
 """Folders of files: each file is a row, told apart from what it was before by the SHA-256 of its bytes.
 
 A file whose path, size and time of writing are those of the promoted day before is not read again.
+
+A folder without a file of the source looks like one whose disk is not mounted. It is taken for empty only where it
+holds a file `_EMPTY`, which no mount point has.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from content_signals.contract import DAY, Source
-from content_signals.errors import Temporary
-from content_signals.lake.files import filesystem
+from content_signals.errors import BrokenData, Temporary
+from content_signals.lake.files import exists, filesystem
 from content_signals.lake.layout import LakeTable
 from content_signals.lake.read import read_days
 from content_signals.lake.session import workers
@@ -25,6 +28,7 @@ from content_signals.pipeline.folder_files import UNLISTED, UNREADABLE, Found, d
 from content_signals.pipeline.landing import LandingFile, broken
 from content_signals.pipeline.parsed import Parsed, family
 
+EMPTY = "_EMPTY"  # in the folder: whoever delivers it says that no file is left
 _BATCH = 10_000
 _TIME = pa.timestamp("us", "UTC")
 _FOLDERS = "folder string, deep boolean"
@@ -74,6 +78,7 @@ def parse(spark: SparkSession, source: Source, folders: Mapping[date, str], tabl
             state="nothing was ingested; the days are as they were",
             next_step="see that the store answers, then ingest the day again",
         )
+    refusals, said_empty = refused(source, folders, counted["lines"])
     every_day = F.explode(F.array(*[F.lit(day) for day in folders])).alias(DAY)
     aside = parsed.where(bad).select(
         every_day,
@@ -87,7 +92,23 @@ def parse(spark: SparkSession, source: Source, folders: Mapping[date, str], tabl
         aside,
         dict.fromkeys(folders, counted["lines"]),
         dict.fromkeys(folders, counted["malformed"]),
+        refused=refusals,
+        may_be_empty=said_empty,
     )
+
+
+def refused(source: Source, folders: Mapping[date, str], lines: int) -> tuple[dict[date, BrokenData], bool]:
+    """Why the folder with so many files is not what it says it is, for each day; and whether it says it is empty."""
+    is_said = exists(f"{next(iter(folders.values())).rstrip('/')}/{EMPTY}")
+    if is_said == (lines == 0):
+        return {}, is_said
+    if is_said:
+        what = f"it holds {EMPTY}, which says that no file is left, and {lines} files"
+        mend = f"remove {EMPTY}, or the files"
+    else:
+        what = f"it holds no {', '.join(family(source).ENDINGS)} file; one whose disk is not mounted looks the same"
+        mend = f"see that its disk is mounted; if its last file was removed, put an empty file {EMPTY} into it"
+    return {day: broken(LandingFile(source, day, folder), what, mend) for day, folder in folders.items()}, is_said
 
 
 def _listed(spark: SparkSession, folder: str, endings: tuple[str, ...]) -> DataFrame:

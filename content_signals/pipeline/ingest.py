@@ -226,7 +226,9 @@ def _too_malformed(source: Source, file: LandingFile, parsed: Parsed) -> BrokenD
     # Of an undated file a day may hold nothing, and malformed rows, which are of no day, count on each.
     lines = parsed.file_lines.get(file.day, parsed.lines.get(file.day, 0))
     malformed = parsed.malformed.get(file.day, 0)
-    if lines == 0:
+    if file.day in parsed.refused:
+        return parsed.refused[file.day]
+    if lines == 0 and not parsed.may_be_empty:
         return broken(file, "it has a header and no rows" if source.format == "csv" else "it has no rows")
     if malformed <= lines * source.max_malformed_ratio:
         return None

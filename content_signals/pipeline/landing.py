@@ -107,12 +107,12 @@ def _stored(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def broken(file: LandingFile, what: str) -> BrokenData:
+def broken(file: LandingFile, what: str, mend: str = "have the file delivered again") -> BrokenData:
     """An error about a landing file that stops its day."""
     return BrokenData(
         f"{file.source.table} {file.day}: {file.path}: {what}",
         state="nothing was ingested; the day is as it was",
-        next_step=f"have the file delivered again, then ingest_source --source {file.source.name} --day {file.day}",
+        next_step=f"{mend}, then ingest_source --source {file.source.name} --day {file.day}",
     )
 
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from pyspark.sql import DataFrame
 
 from content_signals.contract import Source
+from content_signals.errors import BrokenData
 from content_signals.lake.stage import Stage
 
 
@@ -25,6 +26,8 @@ class Parsed:
         malformed: how many of them are malformed.
         staged: stages of rows that were staged as they were parsed.
         file_lines: rows of each day's file, where a file holds more than its day.
+        refused: days of which nothing may be taken, though all of it could be read.
+        may_be_empty: that there are no rows is said, and no sign that some are missing.
         contents: the key, `sha256` and what is kept by it, of the good rows of all days.
     """
 
@@ -34,6 +37,8 @@ class Parsed:
     malformed: Mapping[date, int]
     staged: Mapping[date, Stage] = field(default_factory=dict)
     file_lines: Mapping[date, int] = field(default_factory=dict)
+    refused: Mapping[date, BrokenData] = field(default_factory=dict)
+    may_be_empty: bool = False
     contents: DataFrame | None = None
 
 
