@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import numpy as np
 import pytest
 
 from content_signals.signals.audio_clip import decoding
+from content_signals.signals.audio_clip.containers import is_chained
 from content_signals.signals.audio_clip.decoding import HIGHEST_RATE, LONGEST_S, LOWEST_RATE, opened
 from content_signals.signals.audio_clip.unusable import Unusable
 from tests.sounds import AUDIO, bytes_of, file_of, needs_audio, noise, sine
@@ -117,6 +120,56 @@ def test_an_mp3_whose_format_changes_is_not_described_by_its_first_part():
 def test_an_mp3_of_hours_that_does_not_count_its_frames_is_not_read_to_its_end():
     content, _ = headless(8_000, 1)
     assert reason(content * 150) == "longer than 15 minutes"
+
+
+def pages(content: bytes) -> list[bytes]:
+    """The pages of an Ogg (RFC 3533, 6): 27 bytes, as many sizes as the last of them says, and what has these sizes."""
+    found = []
+    while content:
+        sizes = content[27 : 27 + content[26]]
+        found.append(content[: 27 + len(sizes) + sum(sizes)])
+        content = content[len(found[-1]) :]
+    return found
+
+
+def serial(content: bytes) -> bytes:
+    return content[14:18]
+
+
+CHAINED = "a chained Ogg: several streams follow each other, and the first alone would be read"
+
+
+@pytest.mark.parametrize("encoding", ["VORBIS", "OPUS"])
+def test_an_ogg_of_several_streams_one_after_the_other_is_not_described_by_the_first(encoding):
+    """The decoder by itself reads the second of the first stream, and says nothing of the two that follow."""
+    first, second = (
+        bytes_of(sine(hz, seconds, 16_000), 16_000, "OGG", encoding) for hz, seconds in ((440, 1), (880, 2))
+    )
+    assert serial(first) != serial(second)
+    assert len(decoded(first)) == 16_000
+    assert reason(first + second) == CHAINED
+    assert reason(first + first) == CHAINED, "a file joined with itself has one number twice"
+    assert reason(first + b"TAG" + b" " * 125 + second) == CHAINED
+    assert reason(first + second[:-9]) == "cut short: it ends before its end"
+
+
+@pytest.mark.parametrize("encoding", ["VORBIS", "OPUS"])
+def test_streams_of_an_ogg_side_by_side_are_not_chained(encoding):
+    first, second = (pages(bytes_of(sine(hz, 5, 16_000), 16_000, "OGG", encoding)) for hz in (440, 880))
+    mixed = [page for pair in zip_longest(first, second, fillvalue=b"") for page in pair]
+    found = decoded(b"".join(mixed))[16_000:-16_000, 0]
+    loudest = np.abs(np.fft.rfft(found)).argmax() * 16_000 / len(found)
+    assert abs(loudest - 440) < 1, "the first stream's sound"
+
+
+def test_a_page_by_chance_in_the_sound_begins_no_stream():
+    """Pages are walked by their sizes: what stands inside of one is not looked at."""
+    content = bytes_of(noise(1.0), kind="OGG", encoding="VORBIS")
+    *_, last = pages(content)
+    at = len(content) - len(last) // 2
+    fake = b"OggS\0\2" + bytes(21)
+    with file_of(content[:at] + fake + content[at + len(fake) :]) as file:
+        assert not is_chained(file)
 
 
 def test_a_name_proves_nothing():

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from content_signals.signals.audio_clip.containers import KNOWN, container, is_cut, says_its_length
+from content_signals.signals.audio_clip.containers import KNOWN, container, is_chained, is_cut, says_its_length
 from content_signals.signals.audio_clip.mpeg import counted
 from content_signals.signals.audio_clip.unusable import Unusable
 
@@ -96,6 +96,8 @@ def opened(file: IO[bytes]) -> Iterator[Sound]:
         raise Unusable(f"not audio that is read here: neither {', '.join(KNOWN[:-1])} nor {KNOWN[-1]}")
     if is_cut(file, kind):
         raise cut_short()
+    if kind == "Ogg" and is_chained(file):
+        raise Unusable("a chained Ogg: several streams follow each other, and the first alone would be read")
     with _with_length(file, kind) as whole, _decoder(whole, kind) as decoder:
         if not LOWEST_RATE <= decoder.samplerate <= HIGHEST_RATE:
             raise Unusable(f"a sample rate outside {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz")
