@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-# "**Jerod Santo:** ", at the start of a line. A break is noted as a speaker: "**Break:** \[10:15\]".
+# "**Jerod Santo:** ", at the start of a line. A break is noted as a speaker: "**Break:** \[10:15\]". "**Break**:" and
+# "Adam:" are left in: docs/content/episode_chunks.md and episode_text.md say how often, and why.
 LABEL = re.compile(r"(?m)^[ \t]*\*\*[^*\n]{1,80}:[ \t]?\*\*[ \t]*")
 
 _LINK = re.compile(r"\[([^\[\]\n]+)\]\([^()\s]*\)")
