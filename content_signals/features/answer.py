@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -13,12 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from content_signals.errors import BrokenData, UnknownName
-from content_signals.features.decode import Column, aware, moment, values_of
-from content_signals.features.entity_key import INT32, INT64, STRING, Key
+from content_signals.features.decode import ARROW, Column, aware, column_of, exactly, moment, values_of
+from content_signals.features.on_demand import OnDemandPlan
 from content_signals.features.row_version import GONE, TAKEN_DOWN, state_of
 from content_signals.features.service_plan import ServicePlan, ViewPlan
 
-Wanted = Mapping[str, Sequence[Key]]  # column -> keys, all of one length
+Wanted = Mapping[str, Sequence[Any]]  # column -> keys, or what came with the question; all of one length
 Rows = Sequence[Sequence[Sequence[bytes | None]]]  # of each key of the plan, a reply of the store a row
 
 
@@ -27,7 +27,8 @@ class Status(StrEnum):
 
     `present` may still be null: the row has none. `stale`: older than the view's time to live, or not valid yet. A key
     without a row is `missing`, and so is one that has left the table. `last known`: the store did not answer, and this
-    is what it said last; `unavailable`: it did not answer, and never has for this key.
+    is what it said last; `unavailable`: it did not answer, and never has for this key. What is computed on demand has
+    the worst status of what it is computed from, where that has nulls; its value is what its function makes of them.
     """
 
     PRESENT = "present"
@@ -38,7 +39,14 @@ class Status(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-_KEYS = {STRING: pa.string(), INT32: pa.int32(), INT64: pa.int64()}
+_BEST_LAST = (
+    Status.UNAVAILABLE,
+    Status.TAKEN_DOWN,
+    Status.MISSING,
+    Status.STALE,
+    Status.LAST_KNOWN,
+    Status.PRESENT,
+)
 _NOT_THERE = {GONE: Status.MISSING, TAKEN_DOWN: Status.TAKEN_DOWN}
 
 
@@ -69,8 +77,8 @@ class Features:
     """Features of some keys, in the order they were asked for.
 
     Attributes:
-        keys: column -> the keys.
-        key_kinds: column -> number of the feast.types.ValueType of its keys.
+        keys: column -> the keys, or what came with the question.
+        key_kinds: column -> number of the feast.types.ValueType of these.
         columns: full name, view:feature -> its values; none where the status says that they cannot be used.
         states: view -> status and age of its values.
         as_of: microseconds since 1970 at which freshness was judged.
@@ -110,7 +118,7 @@ class Features:
 
     def arrow(self) -> pa.Table:
         """Keys and features, types exact, with nulls."""
-        keys = {name: pa.array(values, _KEYS[self.key_kinds[name]]) for name, values in self.keys.items()}
+        keys = {name: pa.array(values, ARROW[self.key_kinds[name]]) for name, values in self.keys.items()}
         return pa.table(keys | {name: column.arrow() for name, column in self.columns.items()})
 
     def pandas(self) -> Any:
@@ -169,7 +177,35 @@ def read_replies(plan: ServicePlan, keys: Wanted, rows: Rows, as_of: int, *, kee
                 state="the view was registered with another type than its rows were written with",
                 next_step=f"publish_features --table {view.view} --day D --full writes every row anew",
             ) from error
-    return Features(keys, plan.key_kinds, columns, states, as_of)
+    return Features(keys, plan.column_kinds, columns, states, as_of)
+
+
+def with_computed(plan: ServicePlan, found: Features) -> Features:
+    """With what is computed on demand, and without what was read for that alone.
+
+    Raises:
+        BrokenData: a view's function fails.
+    """
+    if not plan.on_demand:
+        return found
+    given = {name: exactly(values, plan.column_kinds[name]) for name, values in found.keys.items()}
+    given |= {name: column.arrow() for name, column in found.columns.items()}
+    columns = {name: column for name, column in found.columns.items() if name not in plan.hidden}
+    states = dict(found.states)
+    for computed in plan.on_demand:
+        columns |= {name: column_of(values) for name, values in computed.computed(given, plan.columns).items()}
+        states[computed.name] = _state_of(computed, found)
+    shown = {name.split(":")[0] for name in columns}
+    return replace(found, columns=columns, states={name: state for name, state in states.items() if name in shown})
+
+
+def _state_of(computed: OnDemandPlan, found: Features) -> ViewState:
+    """The worst status of what it is computed from, and the oldest event time."""
+    sources = [found.states[name] for name in computed.views]
+    if not sources:  # made of the question alone
+        return ViewState([Status.PRESENT] * len(found), [found.as_of] * len(found))
+    status = [min(some, key=_BEST_LAST.index) for some in zip(*(state.status for state in sources), strict=True)]
+    return ViewState(status, [min(some) for some in zip(*(state.event_ts for state in sources), strict=True)])
 
 
 def _state(view: ViewPlan, replies: Sequence[Sequence[bytes | None]], first: int, as_of: int) -> ViewState:

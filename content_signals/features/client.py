@@ -22,7 +22,7 @@ import redis
 import redis.asyncio
 
 from content_signals.errors import Temporary, UsageError
-from content_signals.features.answer import Features, Rows, Wanted, read_replies
+from content_signals.features.answer import Features, Rows, Wanted, read_replies, with_computed
 from content_signals.features.connections import Connections
 from content_signals.features.keys import Keys, by_column
 from content_signals.features.last_known import LastKnown
@@ -103,22 +103,24 @@ class FeatureClient:
 
     @property
     def key_kinds(self) -> Mapping[str, int]:
-        """Columns that keys come in, and the number of the feast.types.ValueType of each."""
-        return self._plan.key_kinds
+        """Columns of keys, and of what else is asked for, and the number of the feast.types.ValueType of each."""
+        return self._plan.column_kinds
 
     def get(self, keys: Keys, as_of: datetime | None = None) -> Features:
         """Features of some keys.
 
         Args:
-            keys: of a service with one key column a list; otherwise column -> list, all of one length.
+            keys: of a service with one column a list; otherwise column -> list, all of one length. What views on demand
+                ask for comes in columns of its own.
             as_of: freshness is judged at this moment; default: now.
 
         Raises:
             UsageError: keys that do not fit the service.
+            BrokenData: the store holds what the registry does not say, or a view's function fails.
             Temporary: the store does not answer in time, and nothing is kept of what it said.
         """
         plan = self._current()
-        wanted = by_column(plan.service, plan.key_kinds, keys)
+        wanted = by_column(plan.service, plan.key_kinds, keys, plan.request)
         try:
             rows = self._read(plan, wanted)
         except redis.RedisError as error:
@@ -128,7 +130,7 @@ class FeatureClient:
     async def aget(self, keys: Keys, as_of: datetime | None = None) -> Features:
         """`get`, for asynchronous callers."""
         plan = self._current()
-        wanted = by_column(plan.service, plan.key_kinds, keys)
+        wanted = by_column(plan.service, plan.key_kinds, keys, plan.request)
         try:
             rows = await self._aread(plan, wanted)
         except redis.RedisError as error:
@@ -189,12 +191,16 @@ class FeatureClient:
                 self._plan = plan
 
     def _read(self, plan: ServicePlan, wanted: Wanted) -> Rows:
-        """One packed pipeline, one round trip."""
+        """One packed pipeline, one round trip; none where nothing is read."""
+        if not plan.keys:
+            return []
         asked = len(next(iter(wanted.values())))
         replies = iter(self._connections.exchange(self._packed(plan, wanted), asked * len(plan.keys)))
         return [list(islice(replies, asked)) for _ in plan.keys]
 
     async def _aread(self, plan: ServicePlan, wanted: Wanted) -> Rows:
+        if not plan.keys:
+            return []
         asked = len(next(iter(wanted.values())))
         pool = self._pool()
         connection = await pool.get_connection()
@@ -224,7 +230,7 @@ class FeatureClient:
             if key.is_text:  # nearly always, and twice as fast as what follows
                 prefix, around = key.prefix, len(key.prefix) + 4 + len(project)
                 for text in wanted[key.columns[0]]:
-                    name = text.encode()  # type: ignore[union-attr]
+                    name = text.encode()
                     parts += [head, b"$%d\r\n" % (around + len(name)), prefix, len(name).to_bytes(4, "little"), name]
                     parts += [project, tail]
                 continue
@@ -234,7 +240,7 @@ class FeatureClient:
 
     def _answer(self, plan: ServicePlan, wanted: Wanted, as_of: datetime | None, rows: Rows) -> Features:
         self._last.keep(plan, wanted, rows)
-        return read_replies(plan, wanted, rows, _micros(as_of), keep_stale=self._keep_stale)
+        return with_computed(plan, read_replies(plan, wanted, rows, _micros(as_of), keep_stale=self._keep_stale))
 
     def _without_store(
         self, plan: ServicePlan, wanted: Wanted, as_of: datetime | None, error: redis.RedisError
@@ -245,7 +251,7 @@ class FeatureClient:
                 f"service {self._service}: the online store does not answer: {type(error).__name__}: {error}",
                 next_step="ask again; FeatureClient(…, last_known=N) keeps the last values of N keys for such moments",
             ) from error
-        return self._last.answer(plan, wanted, _micros(as_of))
+        return with_computed(plan, self._last.answer(plan, wanted, _micros(as_of)))
 
 
 def _dispose(store: FeatureStore, *, shared: bool = False) -> None:

@@ -118,6 +118,29 @@ def values_of(kind: int, cells: Cells) -> Column:
     return Column(kind, _READ[kind](cells))
 
 
+def exactly(values: Any, kind: int) -> pa.Array[Any]:
+    """Values of others in one of the types of `ARROW`, if it has each of them; of moments the whole seconds.
+
+    Raises:
+        ValueError: it has not. pa.ArrowException is what Arrow says itself.
+    """
+    found: Any = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else pa.array(values)
+    wanted = ARROW[kind]
+    if found.type != pa.null() and _is_text(found.type) != _is_text(wanted):  # Arrow would read numbers from texts
+        raise ValueError(f"{found.type} is not {wanted}")
+    return found.cast(wanted, safe=kind != 8)  # type: ignore[no-any-return]
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def column_of(values: pa.Array[Any]) -> Column:
+    """Values of one of the types in `ARROW`."""
+    kind = next(number for number, known in ARROW.items() if known == values.type)
+    return Column(kind, (values.cast(pa.int64()) if kind == 8 else values).to_pylist())
+
+
 @lru_cache(_REMEMBERED)
 def moment(cell: bytes) -> int:
     """A google.protobuf.Timestamp in microseconds since 1970."""

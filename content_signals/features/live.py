@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from content_signals.catalog import Catalog
 from content_signals.contract import Table
 from content_signals.errors import Refused, UsageError
+from content_signals.features.on_demand import registered_on_demand, views_read
 from content_signals.features.projections import check_projections
 
 if TYPE_CHECKING:
-    from feast import FeatureService, FeatureStore, FeatureView
+    from feast import FeatureService, FeatureStore, OnDemandFeatureView
     from feast.feature_view_projection import FeatureViewProjection
 
 FOLLOWS = ("follow", "live")
@@ -60,23 +61,30 @@ def live_tables(services: Iterable[FeatureService], catalog: Catalog) -> dict[st
 
 
 def at_live(
-    service: FeatureService, views: Mapping[str, FeatureView], live: Mapping[str, Table], tags: Mapping[str, str]
+    service: FeatureService, views: Mapping[str, Any], live: Mapping[str, Table], tags: Mapping[str, str]
 ) -> FeatureService:
     """A service that follows live, reading the live version of each of its families; any other as it is.
 
     Args:
+        views: by name, those on demand too.
         tags: what flips have noted; added to those it has, in place of what earlier flips had noted.
 
     Raises:
-        UsageError: the live version lacks a feature that the service reads, or is read by it under one name twice.
+        UsageError: the live version lacks a feature that the service reads, is read by it under one name twice, or is
+            not what a view on demand is computed from.
     """
     from feast import FeatureService as Service
+    from feast import OnDemandFeatureView
 
     if service.tags.get(FOLLOWS[0]) != FOLLOWS[1]:
         return service
     features: list[Any] = []
     for projection in service.feature_view_projections:
         view = views[projection.name]
+        if isinstance(view, OnDemandFeatureView):
+            _check_sources(service, view, views, live)
+            features.append(_as_called(view[[feature.name for feature in projection.features]], projection))
+            continue
         table = live.get(view.tags["family"])
         target = views[table.table] if table else view
         names = [feature.name for feature in projection.features]
@@ -101,7 +109,21 @@ def at_live(
     )
 
 
-def _as_called(view: FeatureView, projection: FeatureViewProjection) -> FeatureView:
+def _check_sources(
+    service: FeatureService, view: OnDemandFeatureView, views: Mapping[str, Any], live: Mapping[str, Table]
+) -> None:
+    """What is computed on demand names the versions it is made of: where a service follows live, they must be live."""
+    for source in view.source_feature_view_projections.values():
+        table = live.get(views[source.name].tags.get("family", "")) if source.name in views else None
+        if table and table.table != source.name:
+            raise UsageError(
+                f"service {service.name} follows live, and {view.name}, computed on demand, is made of {source.name},"
+                f" not of {table.table}",
+                next_step=f"make one of {table.table} in feature_repo/services.py, or let the service pin its versions",
+            )
+
+
+def _as_called(view: Any, projection: FeatureViewProjection) -> Any:
     """A view under the name and the keys that the service gives it."""
     if projection.name_alias:
         view = view.with_name(projection.name_alias)
@@ -141,7 +163,8 @@ def flip(
             state=f"{before.table} stays live",
             next_step=f"publish_features --table {to.table} --day D{' --full' if cleaned else ''}, then flip again",
         )
-    views = {view.name: view for view in store.list_feature_views()}
+    views: dict[str, Any] = {view.name: view for view in store.list_feature_views()}
+    views |= registered_on_demand(store)
     told = {_BEFORE: before.table, _BY: who, _WHY: reason, _WHEN: now.isoformat(timespec="seconds")}
     ended = _noted({name: at for name, at in {**left, before.table: now}.items() if name != to.table})
     moved = [
@@ -191,6 +214,5 @@ def version_before(store: FeatureStore, catalog: Catalog, family: str) -> Table:
     return catalog.table(tags[_BEFORE])
 
 
-def _families(views: Mapping[str, FeatureView], service: FeatureService) -> set[str]:
-    names = [projection.name for projection in service.feature_view_projections]
-    return {views[name].tags.get("family", "") for name in names if name in views}
+def _families(views: Mapping[str, Any], service: FeatureService) -> set[str]:
+    return {views[name].tags.get("family", "") for name in views_read(service, views) if name in views}

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from content_signals.features.keys import Keys, by_column
+from content_signals.features.on_demand import computed
 from content_signals.features.service_plan import service_plan
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def offline_rows(store: FeatureStore, service: str, keys: Keys, as_of: datetime)
     """Values of a service from the tables, as of a moment, through Feast's offline store, row by row.
 
     Args:
-        keys: of a service with one key column a list; otherwise column -> list, all of one length.
+        keys: of a service with one column a list; otherwise column -> list, all of one length, what views on demand ask
+            for among them.
 
     Raises:
         UnknownName: no such service, or a key column that it has not.
@@ -35,7 +37,7 @@ def offline_rows(store: FeatureStore, service: str, keys: Keys, as_of: datetime)
     import pandas as pd
 
     plan = service_plan(store, service)
-    wanted = by_column(service, plan.key_kinds, keys)
+    wanted = by_column(service, plan.key_kinds, keys, plan.request)
     found = store.get_feature_service(service)
     length = len(next(iter(wanted.values())))
     asked = pd.DataFrame(
@@ -45,9 +47,9 @@ def offline_rows(store: FeatureStore, service: str, keys: Keys, as_of: datetime)
     with _regex_names_undone():
         job: Any = store.get_historical_features(entity_df=asked, features=found, full_feature_names=True)
         rows = job.to_spark_df().toArrow()  # to_df makes floats of the whole numbers in a column with a null
-    names = {f"{view.name}__{feature}": f"{view.name}:{feature}" for view in plan.views for feature in view.features}
+    rows = computed(plan.on_demand, plan.hidden, plan.columns, rows.to_reader()).read_all()
     records = sorted(rows.to_pylist(), key=lambda row: row[_ROW])
-    return [{told: row[name] for name, told in names.items()} for row in records]
+    return [{name: row[name.replace(":", "__")] for name in plan.names} for row in records]
 
 
 @contextmanager

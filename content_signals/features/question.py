@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +22,7 @@ from content_signals.declaration import fingerprint
 from content_signals.errors import UsageError
 from content_signals.features.asof import EVENT, ROW, Mode
 from content_signals.features.entity_key import EntityKey
+from content_signals.features.on_demand import OnDemandPlan
 from content_signals.features.service_plan import ServicePlan, ViewPlan
 from content_signals.lake.files import all_exist, filesystem, write_json
 from content_signals.lake.history import complete_history
@@ -178,6 +180,8 @@ class Question:
             "mode": self.mode,
             "service": self.plan.service,
             "views": [asdict(view) for view in self.plan.views],
+            "on_demand": [{**asdict(one), "spec": b64encode(one.spec).decode()} for one in self.plan.on_demand],
+            "hidden": sorted(self.plan.hidden),
             "used": [asdict(one) for one in self.used],
             "pins": [asdict(pin) for pin in pins],
             "left_out": {table: list(keys) for table, keys in self.left_out.items()},
@@ -194,7 +198,9 @@ class Question:
         used = tuple(Used(**{**_entity(platform, one), "features": tuple(one["features"])}) for one in record["used"])
         entities = pq.read_table(inner, filesystem=files)
         left_out = {table: tuple(keys) for table, keys in record.get("left_out", {}).items()}
-        return cls(ServicePlan(record["service"], views), record["mode"], used, entities, left_out)
+        on_demand = tuple(_on_demand(one) for one in record.get("on_demand", ()))
+        plan = ServicePlan(record["service"], views, on_demand, frozenset(record.get("hidden", ())))
+        return cls(plan, record["mode"], used, entities, left_out)
 
 
 def _view(record: Mapping[str, Any]) -> ViewPlan:
@@ -203,6 +209,13 @@ def _view(record: Mapping[str, Any]) -> ViewPlan:
     join_key = kept.pop("join_key", "")
     key = {name: tuple(parts) for name, parts in kept.pop("key", {}).items()}
     return ViewPlan(**kept, key=EntityKey(**key) if key else EntityKey.text(join_key))
+
+
+def _on_demand(record: Mapping[str, Any]) -> OnDemandPlan:
+    """A view on demand as a manifest has it, its function included: a replay computes what was computed."""
+    parts = {name: tuple(record[name]) for name in ("features", "kinds", "inputs")}
+    request = tuple((column, kind) for column, kind in record["request"])
+    return OnDemandPlan(**{**record, **parts, "request": request, "spec": b64decode(record["spec"])})
 
 
 def _entity(platform: Platform, used: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import linecache
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from feast.diff.registry_diff import FeastObjectDiff
     from feast.repo_contents import RepoContents
 
-_NOT_COMPARED = ("meta", "project")  # when an object was registered, and where
+# When an object was registered, and where; and a function's pickle, which is another one in each process. Its text says
+# whether it has changed.
+_NOT_COMPARED = ("meta", "project", "body")
 
 
 @contextmanager
@@ -61,13 +64,14 @@ def register(store: FeatureStore, settings: Settings) -> list[str]:
     contents.feature_services[:] = _following(store, contents)
     difference, _, _ = store.plan(contents)
     if any(map(_is_new, difference.feast_object_diffs)):
-        store.apply([*contents.entities, *contents.feature_views, *contents.feature_services])
+        views, on_demand = contents.feature_views, contents.on_demand_feature_views
+        store.apply([*contents.entities, *views, *on_demand, *contents.feature_services])
     return sorted(service.name for service in contents.feature_services)
 
 
 def _following(store: FeatureStore, contents: RepoContents) -> list[FeatureService]:
     """The services; those that follow live at the versions that are live in the registry: no definition moves them."""
-    views = {view.name: view for view in contents.feature_views}
+    views = {view.name: view for view in (*contents.feature_views, *contents.on_demand_feature_views)}
     registered = {service.name: service for service in store.list_feature_services()}
     live = live_tables(registered.values(), catalog_module.catalog())
     return [
@@ -78,10 +82,11 @@ def _following(store: FeatureStore, contents: RepoContents) -> list[FeatureServi
 
 def _contents(settings: Settings) -> RepoContents:
     """What `feature_repo/` defines, with these settings."""
-    from feast import FeatureService
+    from feast import FeatureService, OnDemandFeatureView
     from feast.repo_contents import RepoContents
 
     sys.path.insert(0, str(REPO))
+    linecache.checkcache()  # where Feast reads the text of a function: a file may be another one since
     try:
         for name in ("definitions", "services"):
             sys.modules.pop(name, None)  # the lake they name is the one in the settings now
@@ -98,7 +103,7 @@ def _contents(settings: Settings) -> RepoContents:
         projects=[],
         data_sources=[view.batch_source for view in views],
         feature_views=views,
-        on_demand_feature_views=[],
+        on_demand_feature_views=[value for value in vars(services).values() if isinstance(value, OnDemandFeatureView)],
         stream_feature_views=[],
         label_views=[],
         entities=list(definitions.entities.values()),
@@ -131,7 +136,11 @@ def _clear(message: Any) -> None:
         if name in message.DESCRIPTOR.fields_by_name:
             message.ClearField(name)
     for field, value in message.ListFields():
-        if field.message_type is None or field.message_type.GetOptions().map_entry:
+        if field.message_type is None:
             continue
-        for part in value if field.is_repeated else [value]:
+        if field.message_type.GetOptions().map_entry:
+            parts = [part for part in value.values() if hasattr(part, "ListFields")]
+        else:
+            parts = value if field.is_repeated else [value]
+        for part in parts:
             _clear(part)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from content_signals.errors import UnknownName, UsageError
 from content_signals.features import encode
 from content_signals.features.entity_key import KINDS, EntityKey
+from content_signals.features.on_demand import OnDemandPlan
 from content_signals.features.online import View
 from content_signals.features.projections import called, check_projections
 
@@ -56,12 +58,23 @@ class ViewPlan:
         return [*own, *(encode.field_name(self.view, feature) for feature in self.features)]
 
 
+_Plan = TypeVar("_Plan", ViewPlan, OnDemandPlan)
+
+
 @dataclass(frozen=True)
 class ServicePlan:
-    """The views of a service, in its order: two plans are equal if they read the same."""
+    """The views of a service, in its order: two plans are equal if they read the same.
+
+    Attributes:
+        views: what is read from tables, or from their hashes.
+        on_demand: what is computed from that.
+        hidden: full names of what is read for that alone.
+    """
 
     service: str
     views: tuple[ViewPlan, ...]
+    on_demand: tuple[OnDemandPlan, ...] = ()
+    hidden: frozenset[str] = frozenset()
 
     def __hash__(self) -> int:
         return self._hash
@@ -69,12 +82,13 @@ class ServicePlan:
     @cached_property
     def _hash(self) -> int:
         """Worked out once: a client that keeps last values looks up each key with its plan."""
-        return hash((self.service, self.views))
+        return hash((self.service, self.views, self.on_demand))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Full names of all features."""
-        return tuple(name for view in self.views for name in view.names)
+        """Full names of all features, those that are computed last."""
+        read = tuple(name for view in self.views for name in view.names if name not in self.hidden)
+        return (*read, *(name for plan in self.on_demand for name in plan.names))
 
     @cached_property
     def keys(self) -> tuple[EntityKey, ...]:
@@ -92,6 +106,16 @@ class ServicePlan:
         return {column: kind for key in self.keys for column, kind in zip(key.columns, key.kinds, strict=True)}
 
     @cached_property
+    def request(self) -> dict[str, int]:
+        """Column -> number of the feast.types.ValueType, of what comes with each question besides keys."""
+        return {column: kind for plan in self.on_demand for column, kind in plan.request}
+
+    @cached_property
+    def column_kinds(self) -> dict[str, int]:
+        """The same of keys and of what comes with a question."""
+        return {**self.key_kinds, **self.request}
+
+    @cached_property
     def places(self) -> tuple[tuple[ViewPlan, int, int], ...]:
         """Each view, the number of its key, and where its fields begin in the reply of that key's hash."""
         found, ends = [], [0] * len(self.keys)
@@ -104,7 +128,7 @@ class ServicePlan:
     @cached_property
     def nothing(self) -> tuple[None, ...]:
         """A reply without any value, as long as the longest."""
-        return (None,) * max(first + len(view.fields) for view, _, first in self.places)
+        return (None,) * max((first + len(view.fields) for view, _, first in self.places), default=0)
 
     @cached_property
     def commands(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -124,15 +148,10 @@ class ServicePlan:
             UnknownName: for a feature the service does not have.
         """
         wanted = {self._full(feature) for feature in features}
-        views = []
-        for view in self.views:
-            chosen = [
-                (f, k) for f, k, name in zip(view.features, view.kinds, view.names, strict=True) if name in wanted
-            ]
-            if chosen:
-                names, kinds = zip(*chosen, strict=True)
-                views.append(replace(view, features=names, kinds=kinds))
-        return ServicePlan(self.service, tuple(views))
+        on_demand = tuple(_only(plan, wanted) for plan in self.on_demand if wanted & set(plan.names))
+        inputs = {name for plan in on_demand for name in plan.inputs}
+        views = tuple(_only(view, wanted | inputs) for view in self.views if (wanted | inputs) & set(view.names))
+        return ServicePlan(self.service, views, on_demand, frozenset(inputs - wanted))
 
     def _full(self, feature: str) -> str:
         found = [name for name in self.names if feature in (name, name.split(":")[1])]
@@ -141,12 +160,23 @@ class ServicePlan:
         return found[0]
 
 
+def _only(plan: _Plan, wanted: set[str]) -> _Plan:
+    """A view for some of its features."""
+    chosen = [
+        (feature, kind)
+        for feature, kind, name in zip(plan.features, plan.kinds, plan.names, strict=True)
+        if name in wanted
+    ]
+    features, kinds = zip(*chosen, strict=True)
+    return replace(plan, features=features, kinds=kinds)
+
+
 def service_plan(store: FeatureStore, service: str) -> ServicePlan:
     """A service as it is registered now; the registry is asked, not its cache.
 
     Raises:
         UnknownName: for a service that is not registered.
-        UsageError: for one with a view that is computed on demand, is read in a version of Feast's own, or is keyed by
+        UsageError: for one with a view that aggregates on demand, is read in a version of Feast's own, or is keyed by
             neither texts nor whole numbers; or whose names or columns cannot be told apart.
     """
     from feast.errors import FeatureServiceNotFoundException
@@ -157,9 +187,7 @@ def service_plan(store: FeatureStore, service: str) -> ServicePlan:
         known = [known.name for known in store.list_feature_services()]
         raise UnknownName("feature service", service, known) from None
     check_projections(service, found.feature_view_projections)
-    plan = ServicePlan(
-        service, tuple(_view_plan(store, service, projection) for projection in found.feature_view_projections)
-    )
+    plan = _planned(store, service, found.feature_view_projections)
     for view in plan.views:
         for column, kind in zip(view.key.columns, view.key.kinds, strict=True):
             if kind != plan.key_kinds[column]:
@@ -169,18 +197,74 @@ def service_plan(store: FeatureStore, service: str) -> ServicePlan:
                     f"has {KINDS[kind]} in column {column}, and another has {KINDS[plan.key_kinds[column]]} there",
                     "map one of them to another column: with_join_key_map",
                 )
+    for computed in plan.on_demand:
+        for column, kind in computed.request:
+            if column in plan.key_kinds or plan.request[column] != kind:
+                raise _refusal(
+                    service, computed.name, f"asks for {column}, which is a key or of another type elsewhere"
+                )
     return plan
 
 
-def _view_plan(store: FeatureStore, service: str, projection: FeatureViewProjection) -> ViewPlan:
+def _planned(store: FeatureStore, service: str, projections: Iterable[FeatureViewProjection]) -> ServicePlan:
+    own: list[ViewPlan] = []
+    on_demand: list[OnDemandPlan] = []
+    inputs: list[ViewPlan] = []
+    for projection in projections:
+        view = _registered_view(store, service, projection)
+        if not _is_computed(view):
+            own.append(_view_plan(service, projection, view))
+            continue
+        if view.aggregations:
+            raise _refusal(service, projection.name, "aggregates over what it is asked for together")
+        sources = [
+            _view_plan(service, source, _registered_view(store, service, source))
+            for source in view.source_feature_view_projections.values()
+        ]
+        inputs += sources
+        on_demand.append(OnDemandPlan.of(projection, view, [name for source in sources for name in source.names]))
+    views = _merged(service, own, inputs)
+    given = {name for view in own for name in view.names}
+    hidden = frozenset(name for view in views for name in view.names if name not in given)
+    return ServicePlan(service, views, tuple(on_demand), hidden)
+
+
+def _merged(service: str, own: Iterable[ViewPlan], inputs: Iterable[ViewPlan]) -> tuple[ViewPlan, ...]:
+    """The views that a service gives, and what it needs besides: each view is read once."""
+    found = {view.name: view for view in own}
+    for view in inputs:
+        known = found.setdefault(view.name, view)
+        if (known.view, known.key) != (view.view, view.key):
+            raise _refusal(service, view.name, "is two things: one that it gives, and one that it computes from")
+        more = [pair for pair in zip(view.features, view.kinds, strict=True) if pair[0] not in known.features]
+        for feature, kind in more:
+            known = replace(known, features=(*known.features, feature), kinds=(*known.kinds, kind))
+        found[view.name] = known
+    return tuple(found.values())
+
+
+def _registered_view(store: FeatureStore, service: str, projection: FeatureViewProjection) -> Any:
+    """The view of a projection, of whatever kind."""
     from feast.errors import FeatureViewNotFoundException
 
-    try:
-        view = store.registry.get_feature_view(projection.name, store.project)
-    except FeatureViewNotFoundException:
-        raise _refusal(service, projection.name, "is no view of a table, as those computed on demand") from None
     if projection.version_tag is not None:
         raise _refusal(service, projection.name, "is read in a version of Feast's own")
+    try:
+        return store.registry.get_any_feature_view(projection.name, store.project)
+    except FeatureViewNotFoundException:
+        raise _refusal(service, projection.name, "is not registered", "register it, or leave it out") from None
+
+
+def _is_computed(view: Any) -> bool:
+    """Whether a view is computed when it is asked; one on demand may be kept in the store, too."""
+    from feast.on_demand_feature_view import OnDemandFeatureView
+
+    return isinstance(view, OnDemandFeatureView) and not view.write_to_online_store
+
+
+def _view_plan(service: str, projection: FeatureViewProjection, view: Any) -> ViewPlan:
+    if _is_computed(view):
+        raise _refusal(service, projection.name, "is computed on demand, and another from it")
     columns = sorted(view.entity_columns, key=lambda column: column.name)
     key = EntityKey(
         join_keys=tuple(column.name for column in columns),
@@ -189,13 +273,14 @@ def _view_plan(store: FeatureStore, service: str, projection: FeatureViewProject
     )
     if not columns or not set(key.kinds) <= set(KINDS):
         raise _refusal(service, projection.name, "is not keyed by texts and whole numbers")
+    ttl = getattr(view, "ttl", None)  # of one on demand values are good for ever
     return ViewPlan(
         name=called(projection),
         view=view.name,
         key=key,
         features=tuple(feature.name for feature in projection.features),
         kinds=tuple(feature.dtype.to_value_type().value for feature in projection.features),
-        ttl=None if view.ttl in (None, FOREVER) else view.ttl // timedelta(microseconds=1),
+        ttl=None if ttl in (None, FOREVER) else ttl // timedelta(microseconds=1),
     )
 
 
@@ -216,14 +301,16 @@ def registered(store: FeatureStore, plan: ServicePlan) -> tuple[bytes, ...]:
 
     if not isinstance(store.registry, sql.SqlRegistry):
         return ()
-    services, views = sql.feature_services.c, sql.feature_views.c
+    services = sql.feature_services.c
     of_service = select(services.feature_service_proto).where(
         services.feature_service_name == plan.service, services.project_id == store.project
     )
-    of_views = (
-        select(views.feature_view_proto)
-        .where(views.feature_view_name.in_([view.view for view in plan.views]), views.project_id == store.project)
-        .order_by(views.feature_view_name)
-    )
+    names = [*(view.view for view in plan.views), *(computed.view for computed in plan.on_demand)]
+    of_views = [
+        select(table.c.feature_view_proto)
+        .where(table.c.feature_view_name.in_(names), table.c.project_id == store.project)
+        .order_by(table.c.feature_view_name)
+        for table in (sql.feature_views, sql.stream_feature_views, sql.on_demand_feature_views)
+    ]
     with store.registry.read_engine.connect() as connection:
-        return tuple(found for query in (of_service, of_views) for found in connection.scalars(query))
+        return tuple(found for query in (of_service, *of_views) for found in connection.scalars(query))

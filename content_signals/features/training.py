@@ -25,6 +25,8 @@ from pyarrow import fs
 from content_signals.errors import Refused, UnknownName, UsageError
 from content_signals.features import training_duckdb
 from content_signals.features.asof import EVENT, Mode, own_columns
+from content_signals.features.decode import exactly
+from content_signals.features.on_demand import computed
 from content_signals.features.question import Platform, Question, Used
 from content_signals.features.service_plan import ServicePlan, service_plan
 from content_signals.features.store import feature_store
@@ -34,6 +36,7 @@ from content_signals.settings import Settings, load_settings
 
 Engine = Literal["duckdb", "spark"]
 
+_BATCH = 100_000  # rows
 MEMORY = "4GB"  # of DuckDB; what does not fit goes to disk
 pc: Any = pyarrow.compute
 
@@ -51,7 +54,9 @@ class TrainingSet:
     def arrow(self) -> pa.Table:
         """All of it in memory: the entities' columns, then a column view__feature for each feature."""
         with self._connected() as (connection, sql):
-            return cast(pa.Table, connection.sql(sql).to_arrow_table())
+            if not self._question.plan.on_demand:
+                return cast(pa.Table, connection.sql(sql).to_arrow_table())
+            return self._batches(connection, sql).read_all()
 
     def pandas(self) -> Any:
         """The same in pandas, in nullable types: a whole number beside a null stays one."""
@@ -80,16 +85,22 @@ class TrainingSet:
         part = f"{inner}.{uuid.uuid4().hex}.part"  # what was there stays until all of it is written
         try:
             with self._connected(session) as (connection, sql):
-                if isinstance(files, fs.LocalFileSystem):
+                if isinstance(files, fs.LocalFileSystem) and not self._question.plan.on_demand:
                     quoted = part.replace("'", "''")
                     connection.execute(f"copy ({sql}) to '{quoted}' (format parquet)")
                 else:
-                    _write_batches(connection, sql, part, files)
+                    _write_batches(self._batches(connection, sql), part, files)
             files.move(part, inner)
         except BaseException:
             with suppress(FileNotFoundError):
                 files.delete_file(part)
             raise
+
+    def _batches(self, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
+        """The answer piece by piece, with what is computed on demand."""
+        reader: Any = connection.sql(sql).to_arrow_reader(_BATCH)
+        plan = self._question.plan
+        return computed(plan.on_demand, plan.hidden, plan.columns, reader) if plan.on_demand else reader
 
     @contextmanager
     def _connected(self, session: Any = None) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
@@ -106,9 +117,8 @@ class TrainingSet:
                 yield connection, sql
 
 
-def _write_batches(connection: duckdb.DuckDBPyConnection, sql: str, path: str, files: fs.FileSystem) -> None:
-    """An answer to a Parquet file on a store that DuckDB does not know, batch by batch."""
-    reader: Any = connection.sql(sql).to_arrow_reader(100_000)
+def _write_batches(reader: pa.RecordBatchReader, path: str, files: fs.FileSystem) -> None:
+    """An answer that DuckDB cannot write itself to a Parquet file, batch by batch."""
     with pq.ParquetWriter(path, reader.schema, filesystem=files) as writer:
         for batch in reader:
             writer.write_batch(batch)
@@ -127,8 +137,9 @@ def training_set(
     """The features of a service for each entity row, as of its moment.
 
     Args:
-        entities: an Arrow table or pandas frame with the service's key columns, strings, and `event_timestamp`, aware;
-            other columns (labels) come along as they are. Rows out are rows in, in order; nulls and repetitions stay.
+        entities: an Arrow table or pandas frame with the service's key columns, strings, what its views on demand ask
+            for, and `event_timestamp`, aware; other columns (labels) come along as they are. Rows out are rows in, in
+            order; nulls and repetitions stay.
         mode: "event": what was true at the moment, by what the tables say now. "known": only what had been computed by
             then; it survives rebuilds and corrections, because superseded rows are kept in the tables' histories.
         engine: "duckdb": in this process, no JVM. "spark": Feast's point-in-time join, by this process's Spark, in a
@@ -196,11 +207,12 @@ def _used(platform: Platform, plan: ServicePlan, at_versions: Mapping[str, int])
 def _checked(entities: pa.Table | Any, plan: ServicePlan) -> pa.Table:
     """The entity rows as an Arrow table that can be asked about."""
     rows = entities if isinstance(entities, pa.Table) else pa.Table.from_pandas(entities, preserve_index=False)
-    missing = [name for name in (*plan.columns, EVENT) if name not in rows.column_names]
+    missing = [name for name in (*plan.columns, *plan.request, EVENT) if name not in rows.column_names]
     if missing:
         raise UsageError(
             f"the entities lack {', '.join(missing)}; they have {', '.join(rows.column_names)}",
-            next_step=f"give the keys of service {plan.service} and the moment as columns of these names",
+            next_step=f"give the keys of service {plan.service}, what its views on demand ask for, and the moment as"
+            " columns of these names",
         )
     kind = rows.schema.field(EVENT).type
     if not pa.types.is_timestamp(kind) or kind.tz is None:
@@ -208,7 +220,12 @@ def _checked(entities: pa.Table | Any, plan: ServicePlan) -> pa.Table:
     for name in plan.columns:
         if rows.schema.field(name).type not in (pa.string(), pa.large_string()):
             raise UsageError(f"{name} is {rows.schema.field(name).type}; keys are strings")
-    taken = own_columns(len(plan.views)) | {f"{view.name}__{name}" for view in plan.views for name in view.features}
+    for name, kind in plan.request.items():
+        try:
+            exactly(rows.column(name), kind)
+        except (pa.ArrowException, ValueError) as error:
+            raise UsageError(f"{name}, which is asked for on demand, does not fit: {error}") from None
+    taken = own_columns(len(plan.views)) | {name.replace(":", "__") for name in (*plan.names, *plan.hidden)}
     clash = [name for name in rows.column_names if name.lower() in {one.lower() for one in taken}]
     if clash:
         raise UsageError(f"the entities have a column {clash[0]}, which is a feature's name, or one that is used here")

@@ -68,7 +68,7 @@ def _offline(context: Context, service: str, keys: Keys, as_of: datetime) -> lis
     labels = _labels(keys)
     spark_session("features offline")  # Feast's Spark store takes the session there is
     store = feature_store(context.settings)
-    wanted = read_from_text(service_plan(store, service).key_kinds, keys)
+    wanted = read_from_text(service_plan(store, service).column_kinds, keys)
     values = dict(zip(labels, offline_rows(store, service, wanted, as_of), strict=True))
     names = list(next(iter(values.values())))
     return [

@@ -13,10 +13,9 @@ from content_signals.contract import COMPUTED_AT, EVENT_TS
 from content_signals.errors import UsageError
 from content_signals.features.fallback import unsupported
 from content_signals.features.lease import Lease, Ticket
-from content_signals.features.live import left_live
 from content_signals.features.online import View, Writer
 from content_signals.features.registry import register, registry_answers
-from content_signals.features.retirement import readers, unneeded_since
+from content_signals.features.retirement import Registered, unneeded_since
 from content_signals.features.served import Marker
 from content_signals.features.store import feature_store, online_client, store_answers
 from content_signals.features.sweep import rows
@@ -87,8 +86,8 @@ class Cleanup:
 
     def _since(self, view: FeatureView, marker: Marker) -> datetime | None:
         """Since when nobody needs a view whose time of grace is over; None: it is needed, or not over."""
-        services, now = self.store.list_feature_services(), self.context.run.now
-        since = unneeded_since(view, services, self._defined, marker, now)
+        now = self.context.run.now
+        since = unneeded_since(view, Registered.of(self.store), self._defined, marker, now)
         return since if since is not None and since + self.grace <= now else None
 
     @property
@@ -96,9 +95,9 @@ class Cleanup:
         return {table.table: table.family for table in self.context.catalog.tables if table.serve}
 
     def _say_who_keeps(self, view: FeatureView) -> None:
-        services, family = self.store.list_feature_services(), view.tags["family"]
-        reading = readers(services, view.name)
-        if view.name in left_live(services, family) and reading:
+        registered = Registered.of(self.store)
+        reading = registered.readers(view.name)
+        if view.name in registered.left_live(view.tags["family"]) and reading:
             self.context.say(f"{view.name}: not live any more, and kept: {', '.join(reading)} reads it")
         elif view.name not in self._defined:
             days = self.grace.days

@@ -23,7 +23,7 @@ from content_signals.features.online import View
 from content_signals.features.publish import Difference, Sent, difference, send
 from content_signals.features.readback import not_as_written
 from content_signals.features.registry import register, registry_answers
-from content_signals.features.retirement import retired_since
+from content_signals.features.retirement import Registered, retired_since
 from content_signals.features.served import Marker, Promoted, Served
 from content_signals.features.store import feature_store, online_client, store_answers
 from content_signals.features.sweep import sweep
@@ -85,7 +85,7 @@ def publish(
         store = feature_store(context.settings)
         with Lease(client, store.project, "registry").held(context.say):  # no flip in between is undone
             register(store, context.settings)
-            retired = retired_since(store.list_feature_services(), table.family, table.table)
+            retired = retired_since(Registered.of(store), table.family, table.table)
             if retired and full:
                 leave_again(store, table.family, table.table, context.run.now)
         publication = Publication(context, spark, table, snapshot, store, client, None if full else retired)

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, RequestSource
+from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig
 from feast import types as feast_types
-from feast.on_demand_feature_view import on_demand_feature_view
 from feast.value_type import ValueType
 
 from content_signals.errors import UnknownName, UsageError
@@ -203,14 +202,7 @@ def test_a_view_that_is_called_as_a_feature_hides_no_feature(feast, store_settin
 
 
 def test_what_only_the_sdk_can_read_is_refused(feast, store_settings):
-    asked = RequestSource(name="asked", schema=[Field(name="factor", dtype=feast_types.Int64)])
-
-    @on_demand_feature_view(sources=[STATS, asked], schema=[Field(name="twice", dtype=feast_types.Int64)])
-    def doubled(rows: pd.DataFrame) -> pd.DataFrame:
-        return pd.DataFrame({"twice": rows["plays"] * rows["factor"]})
-
     services = {
-        "on_demand": [doubled],
         "by_share": [SHARED],
         "twice": [STATS, STATS[["plays"]]],
         "alike": [STATS.with_name("PAIR_v1"), PAIR],
@@ -219,9 +211,8 @@ def test_what_only_the_sdk_can_read_is_refused(feast, store_settings):
         "odd_column": [STATS.with_join_key_map({"track_id": "seed id"})],
         "two_kinds": [STATS.with_join_key_map({"track_id": "id"}), NUMBERED.with_join_key_map({"number": "id"})],
     }
-    feast.apply([doubled, *(FeatureService(name=name, features=some) for name, some in services.items())])
+    feast.apply([FeatureService(name=name, features=some) for name, some in services.items()])
     for name, reason in [
-        ("on_demand", "its view doubled is no view of a table"),
         ("by_share", "its view share_v1 is not keyed by texts and whole numbers"),
         ("twice", "it reads stats_v1 and stats_v1 under one name, stats_v1"),
         ("alike", "it reads stats_v1 and pair_v1 under one name, pair_v1"),

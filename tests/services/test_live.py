@@ -6,7 +6,6 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -25,7 +24,7 @@ from content_signals.pipeline.context import Context
 from content_signals.pipeline.flip import flip_family
 from content_signals.pipeline.takedown import view_of
 from tests.servers import postgres
-from tests.versions import FAMILY, with_versions
+from tests.versions import FAMILY, LENGTH, with_services, with_versions
 
 REASON = "measured better on the golden set"
 MOMENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
@@ -172,22 +171,10 @@ def test_what_cannot_be_flipped_to_moves_nothing(platform, monkeypatch):
     assert views_of(platform) == before
 
 
-def with_service(tmp_path, monkeypatch, platform, service: str) -> None:
-    """feature_repo/ with a service more."""
-    repo = tmp_path / "repo"
-    repo.mkdir()
-    known = Path(feature_store(platform.settings).repo_path)
-    for name in ("definitions.py", "feature_store.yaml", "services.py"):
-        (repo / name).write_text((known / name).read_text("utf-8"), "utf-8")
-    with (repo / "services.py").open("a") as services:
-        services.write(f"{service}\n")
-    monkeypatch.setattr("content_signals.features.registry.REPO", repo)
-
-
 def test_a_view_read_twice_has_a_name_each_time(platform, monkeypatch, tmp_path):
     seed = "views['track_title_v1'].with_name('seed').with_join_key_map({'track_id': 'seed_id'})"
     service = f"pairs = FeatureService(name='pairs', features=[views['track_title_v1'], {seed}])"
-    with_service(tmp_path, monkeypatch, platform, service)
+    with_services(tmp_path, monkeypatch, service)
     with pytest.raises(UsageError, match="service pairs: it reads track_title_v1 more than once") as error:
         register(feature_store(platform.settings), platform.settings)
     assert error.value.state == "nothing was registered"
@@ -201,7 +188,7 @@ def test_a_flip_makes_no_two_views_of_a_service_one(platform, monkeypatch, tmp_p
         "both = FeatureService(name='both', tags={'follow': 'live'}, "
         f"features=[views['track_title_v1'][['duration_ms']], {second}[['duration_ms']]])"
     )
-    with_service(tmp_path, monkeypatch, platform, service)
+    with_services(tmp_path, monkeypatch, service)
     before = views_of(platform)
     with pytest.raises(UsageError, match=f"service both: it reads {FAMILY}_v"):
         flip_family(platform, FAMILY, 2, REASON, "ranking")
@@ -215,7 +202,7 @@ def test_a_models_service_that_follows_live_moves_too_or_nothing_does(platform, 
         'views["track_title_v1"][["duration_ms"]].with_name("seed").with_join_key_map({"track_id": "seed_id"}), '
         'views["track_popularity_v1"][["best_position"]]])'
     )
-    with_service(tmp_path, monkeypatch, platform, service)
+    with_services(tmp_path, monkeypatch, service)
     register(feature_store(platform.settings), platform.settings)
     done = flip_family(platform, FAMILY, 2, REASON, "ranking")
     assert set(done.services) == {FAMILY, "follower"}
@@ -232,3 +219,39 @@ def test_a_models_service_that_follows_live_moves_too_or_nothing_does(platform, 
     with pytest.raises(UsageError, match="follower follows live and reads what track_title_v2 does not have"):
         flip_family(replace(platform, catalog=changed), FAMILY, 2, REASON, "ranking")
     assert views_of(platform)[FAMILY] == [f"{FAMILY}_v1"]
+
+
+def test_a_service_with_a_view_on_demand_follows_only_what_that_is_made_of(platform, monkeypatch, tmp_path):
+    """Else it would read two versions in one call. A service that pins them does, if its owner wants that."""
+    follower = (
+        "follower = FeatureService(name='follower', tags={'follow': 'live'}, "
+        "features=[length_v1, views['track_popularity_v1'][['best_position']]])"
+    )
+    with_services(tmp_path, monkeypatch, f"{LENGTH}{follower}")
+    register(feature_store(platform.settings), platform.settings)
+    assert views_of(platform)["follower"] == ["length_v1", "track_popularity_v1"]
+    before = views_of(platform)
+    with pytest.raises(UsageError, match="length_v1, computed on demand, is made of track_title_v1, not of") as error:
+        flip_family(platform, FAMILY, 2, REASON, "ranking")
+    assert "services.py" in error.value.next_step
+    assert views_of(platform) == before
+    with_services(tmp_path, monkeypatch, f"{LENGTH}{follower.replace('live', 'pinned')}")
+    assert set(flip_family(platform, FAMILY, 2, REASON, "ranking").services) == {FAMILY}
+    assert views_of(platform)["follower"] == ["length_v1", "track_popularity_v1"]
+
+
+def test_a_view_on_demand_is_registered_anew_when_its_function_has_changed(platform, monkeypatch, tmp_path):
+    service = "lengths = FeatureService(name='lengths', features=[length_v1])"
+    with_services(tmp_path, monkeypatch, f"{LENGTH}{service}")
+    store = feature_store(platform.settings)
+
+    def written() -> tuple[datetime, str]:
+        register(feature_store(platform.settings), platform.settings)
+        view = store.registry.get_on_demand_feature_view("length_v1", store.project)
+        return view.last_updated_timestamp, view.feature_transformation.udf_string
+
+    first, text = written()
+    assert "^" in text
+    assert written() == (first, text)  # a publication does not write what is there
+    with_services(tmp_path, monkeypatch, f"{LENGTH.replace('^', '& 7 |')}{service}")
+    assert "|" in written()[1]

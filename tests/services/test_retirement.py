@@ -31,7 +31,7 @@ from content_signals.pipeline.context import Context
 from content_signals.pipeline.flip import flip_family
 from content_signals.pipeline.takedown import take_down, view_of
 from tests.services.conftest import BOTH_STORES
-from tests.versions import FAMILY, with_versions
+from tests.versions import FAMILY, LENGTH, with_services, with_versions
 
 pytestmark = BOTH_STORES
 
@@ -135,6 +135,19 @@ def test_a_version_that_a_service_pins_stays_and_so_does_a_new_one(platform, sto
     assert {f"_ts:{FAMILY}_v{version}".encode() in fields for version in (1, 3, 4)} == {True}
     assert f"_ts:{FAMILY}_v2".encode() not in fields
     assert f"{FAMILY}_v1: not live any more, and kept: playlist_ranker_v1 reads it" in platform.said
+
+
+def test_a_version_that_a_view_on_demand_is_made_of_stays_while_a_service_reads_that(platform, monkeypatch, tmp_path):
+    service = "lengths = FeatureService(name='lengths', features=[length_v1])"
+    with_services(tmp_path, monkeypatch, f"del playlist_ranker_v1\n{LENGTH}{service}")
+    feature_store(platform.settings).delete_feature_service("playlist_ranker_v1")
+    clean_retired(days(platform, 365), 7)
+    assert f"{FAMILY}_v1: not live any more, and kept: lengths reads it" in platform.said
+    feature_store(platform.settings).delete_feature_service("lengths")
+    with_services(tmp_path, monkeypatch, f"del playlist_ranker_v1\n{LENGTH}")
+    clean_retired(days(platform, 366), 7)
+    clean_retired(days(platform, 372.1), 7)
+    assert any(line.startswith(f"{FAMILY}_v1: retired since") for line in platform.said)
 
 
 def test_the_time_of_grace_begins_when_the_last_reader_has_gone(platform, store, monkeypatch):

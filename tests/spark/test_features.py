@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from content_signals import cli
 from content_signals.errors import NotLanded, Temporary, UnknownName, UsageError
 from content_signals.features.offline import offline
+from content_signals.features.registry import register
 from content_signals.features.store import feast_environment, feature_store, online_client
 from content_signals.lake.layout import Lake, start_run
 from content_signals.pipeline.ingest import ingest
@@ -32,6 +33,7 @@ from tests.online import online
 from tests.settings import settings_in
 from tests.spark.test_pipeline import build
 from tests.stores import running_store
+from tests.versions import LENGTH, with_services
 
 FIRST = date(2020, 3, 1)
 DAYS = [FIRST + timedelta(days=n) for n in range(2)]
@@ -221,6 +223,23 @@ def test_the_command_reads_offline_as_of_a_moment(published, get, spark):
         assert row["a"] == {"value": rows["a"][name], "status": None, "valid_from": None}
         assert type(row["a"]["value"]) is type(rows["a"][name])
         assert row["?"] == {"value": None, "status": None, "valid_from": None}
+
+
+def test_the_command_reads_what_is_computed_on_demand(published, get, monkeypatch, tmp_path):
+    service = "lengths = FeatureService(name='lengths', features=[length_v1])"
+    with_services(tmp_path, monkeypatch, f"{LENGTH}{service}")
+    register(feature_store(published.settings), published.settings)
+    asked = ("lengths", "--keys", "track_id=a,?", "--keys", "asked_ms=1,2", "--as-of", noon_after(DAYS[1]).isoformat())
+    online_row, offline_row = (json.loads(get(*asked, *more, "--json"))[0] for more in ((), ("--offline",)))
+    assert online_row["feature"] == offline_row["feature"] == "length_v1:mixed_ms"
+    statuses = {key: (cell["value"], cell["status"]) for key, cell in online_row.items() if key != "feature"}
+    assert statuses == {"a / 1": (190_000 ^ 1, "present"), "? / 2": (None, "missing")}
+    assert {key: cell["value"] for key, cell in offline_row.items() if key != "feature"} == {
+        "a / 1": 190_000 ^ 1,
+        "? / 2": None,
+    }
+    with pytest.raises(UsageError, match="a value of asked_ms is int64"):
+        get("lengths", "--keys", "track_id=a", "--keys", "asked_ms=much")
 
 
 def test_the_command_wants_keys_and_a_moment(get):

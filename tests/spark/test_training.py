@@ -30,6 +30,7 @@ from tests.faults.good_days import schema_of
 from tests.lake import promoted
 from tests.settings import settings_in
 from tests.training_oracle import DAYS, FIRST, KEYS, MOMENT, SERVICE, TITLE, TTL, Row, Story, asked, expected, tell
+from tests.versions import LENGTH, with_services
 
 DURATION = f"{TITLE}__duration_ms"
 AT = datetime(2026, 3, 2, 3, tzinfo=UTC)
@@ -110,6 +111,22 @@ def test_one_view_by_two_columns_under_names_of_the_services_own(story, settings
     add_takedown(story.lake, "track", Takedown("b", TAKEN_DOWN, "asked to", "legal", AT))
     with pytest.raises(Refused, match="1 of its keys were taken down since"):
         training_set_from(made.name, settings)
+
+
+@pytest.mark.parametrize("mode", ["event", "known"])
+def test_what_is_computed_on_demand_is_the_same_by_either_engine(story, settings, both, mode, monkeypatch, tmp_path):
+    service = "lengths = FeatureService(name='lengths', features=[length_v1])"
+    with_services(tmp_path, monkeypatch, f"{LENGTH}{service}")
+    register(feature_store(settings), settings)
+    chance = random.Random(5)
+    tell(story, chance)
+    rows = asked(story, chance)
+    rows = rows.append_column("asked_ms", pa.array(range(rows.num_rows), pa.int64()))
+    found = both(rows, mode, "lengths")
+    assert found.column_names == [*rows.column_names, "length_v1__mixed_ms"]
+    pairs = zip(expected(story, rows, mode), range(rows.num_rows), strict=True)
+    values = [None if value is None else value ^ number for value, number in pairs]
+    assert found.column("length_v1__mixed_ms").to_pylist() == values
 
 
 def test_what_was_known_survives_corrections_and_a_deleted_day(story, both):
