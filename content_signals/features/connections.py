@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import redis
@@ -35,12 +35,16 @@ class Connections:
         """
         if self._process != os.getpid():
             self._begin()
-        if not self._turns.acquire(timeout=self._timeout):
-            raise redis.ConnectionError(f"none of {self._most} connections became free in {self._timeout} s")
+        turns = self._turns
+        try:
+            turns.get(timeout=self._timeout)
+        except Empty:
+            said = f"none of {self._most} connections became free in {self._timeout} s"
+            raise redis.ConnectionError(said) from None
         try:
             return self._exchange(commands, answers)
         finally:
-            self._turns.release()
+            turns.put(None)
 
     def close(self) -> None:
         """Close those that no call has just now; a later call makes a new one."""
@@ -72,7 +76,9 @@ class Connections:
     def _begin(self) -> None:
         """With none, in a process that was forked too: two on one socket would read each other's answers."""
         self._free: list[Any] = []
-        self._turns = threading.Semaphore(self._most)
+        self._turns: SimpleQueue[None] = SimpleQueue()  # a semaphore that is not written in Python
+        for _ in range(self._most):
+            self._turns.put(None)
         self._process = os.getpid()
 
 
