@@ -9,31 +9,58 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import redis
 
 _POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+_SLOTS = 16_384  # of every Redis Cluster
 
 
 def free_port() -> int:
     """A port nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    [port] = free_ports(1)
+    return port
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports nobody listens on, each another."""
+    with ExitStack() as stack:
+        found = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in found:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in found]
 
 
 @contextmanager
 def redis_server() -> Iterator[str]:
     """URL of a redis-server that wants a password and a number for its database."""
-    binary = shutil.which("redis-server")
-    assert binary, "redis-server is not installed: apt-get install redis-server"
     port = free_port()
-    command = [binary, "--port", f"{port}", "--bind", "127.0.0.1", "--save", "", "--requirepass", "pass,word"]
+    command = [*_redis(port), "--requirepass", "pass,word"]
     url = f"redis://:pass%2Cword@127.0.0.1:{port}/3"
     with tempfile.TemporaryDirectory() as folder, _running(command, folder, lambda: _pings(url)):
         yield url
+
+
+@contextmanager
+def redis_cluster(password: str, masters: int = 3) -> Iterator[list[redis.Redis]]:
+    """A client of each node of a Redis Cluster. Every node is a master; they share the slots and have no replicas."""
+    ports = free_ports(2 * masters)  # another for the cluster's own bus: the default is 10000 higher, taken or not
+    nodes = [redis.Redis("127.0.0.1", port, password=password) for port in ports[:masters]]
+    with ExitStack() as stack:
+        for port, bus in zip(ports[:masters], ports[masters:], strict=True):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cs-node-"))
+            command = [*_redis(port), "--cluster-enabled", "yes", "--cluster-port", f"{bus}", "--requirepass", password]
+            url = f"redis://:{password}@127.0.0.1:{port}"
+            stack.enter_context(_running(command, folder, lambda url=url: _pings(url)))
+        for place, node in enumerate(nodes):
+            first, after = (_SLOTS * n // masters for n in (place, place + 1))
+            node.execute_command("CLUSTER ADDSLOTSRANGE", first, after - 1)
+            if place:
+                nodes[0].execute_command("CLUSTER MEET", "127.0.0.1", ports[place], ports[masters + place])
+        _until(lambda: all(_is_joined(node, masters) for node in nodes), "the nodes do not form a cluster")
+        yield nodes
 
 
 @contextmanager
@@ -59,16 +86,37 @@ def postgres() -> Iterator[str]:
 @contextmanager
 def _running(command: list[str], folder: str, answers: Callable[[], bool]) -> Iterator[None]:
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def is_there() -> bool:
+        assert process.poll() is None, f"{command} ended with {process.returncode}"
+        return answers()
+
     try:
-        deadline = time.monotonic() + 30
-        while not answers():
-            assert process.poll() is None, f"{command} ended with {process.returncode}"
-            assert time.monotonic() < deadline, f"{command} does not answer"
-            time.sleep(0.05)
+        _until(is_there, f"{command} does not answer")
         yield
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _until(done: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
+
+
+def _redis(port: int) -> list[str]:
+    binary = shutil.which("redis-server")
+    assert binary, "redis-server is not installed: apt-get install redis-server"
+    return [binary, "--port", f"{port}", "--bind", "127.0.0.1", "--save", ""]
+
+
+def _is_joined(node: redis.Redis, nodes: int) -> bool:
+    """Whether a node knows all of them, and that somebody answers for every slot."""
+    said = node.execute_command("CLUSTER INFO")
+    wanted = {"cluster_state": "ok", "cluster_known_nodes": f"{nodes}", "cluster_slots_ok": f"{_SLOTS}"}
+    return said.items() >= wanted.items()
 
 
 def _pings(url: str) -> bool:

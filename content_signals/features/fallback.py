@@ -5,7 +5,7 @@ Feast takes no correction with an equal event time, and keys that left stay.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,15 +61,22 @@ def unsupported(store: FeatureStore, fields: Iterable[pa.Field[Any]]) -> str:
     return "; ".join(filter(None, reasons))
 
 
-def publish_files(store: FeatureStore, table: Table, files: Sequence[str], without: Collection[str] = ()) -> Written:
+def publish_files(
+    store: FeatureStore, table: Table, files: Sequence[str], without: Callable[[], Collection[str]] = tuple
+) -> Written:
     """Write the rows of a day's files and read every key back; those of some keys are left out.
+
+    Args:
+        without: asked before each batch for the keys to leave out; it raises where nothing may be written any more.
 
     `not_taken` counts keys whose served values differ although they carry the day's event time: Feast's Redis store
     ignores a row whose event time is not newer than the stored one, so a corrected day does not land.
     """
     written = Written()
     for frame in _batches(files, [*table.keys, *table.values, EVENT_TS, COMPUTED_AT]):
-        frame = frame[~frame[table.keys[0]].isin(list(without))] if without else frame
+        frame = frame[~frame[table.keys[0]].isin(list(without()))]
+        if frame.empty:  # Feast cannot read no keys at all
+            continue
         store.write_to_online_store(table.table, frame)
         written.sent += len(frame)
         differing = _differing(store, table, frame)
@@ -80,7 +87,10 @@ def publish_files(store: FeatureStore, table: Table, files: Sequence[str], witho
 
 
 def write_rows(store: FeatureStore, table: Table, rows: pa.Table) -> None:
-    """A few rows; features that they do not have are null."""
+    """A few rows, in place of whatever is stored; features that they do not have are null."""
+    online: Any = store.config.online_store
+    if hasattr(online, "skip_dedup"):  # Feast's Redis store leaves out rows that are not newer than the stored ones
+        online.skip_dedup = True
     frame: pd.DataFrame = rows.to_pandas(types_mapper=_EXACT.get)
     frame = frame.assign(**{name: None for name in table.values if name not in frame})  # not NaN, which is no boolean
     view = store.get_feature_view(table.table)

@@ -19,7 +19,7 @@ from typing import Any
 
 import redis
 
-from content_signals.errors import Temporary
+from content_signals.errors import Temporary, UsageError
 
 SECONDS = 15.0  # a lease that is not renewed for so long has run out
 _RENEWED = 4.0
@@ -94,7 +94,13 @@ class Lease:
 
         Raises:
             Temporary: the other one has not ended in time.
+            UsageError: the store is a node of a cluster: keys and connections are of one node each.
         """
+        if self._client.info("cluster").get("cluster_enabled"):
+            raise UsageError(
+                "online_store of the settings is a node of a Redis Cluster",
+                next_step="name one Redis or Valkey, however small; docs/serving.md says where the nodes go",
+            )
         deadline, told = time.monotonic() + patience, False
         while not self._take():
             if time.monotonic() >= deadline:

@@ -157,7 +157,7 @@ def store_answers(
 
     try:
         yield
-    except redis.RedisError as error:
+    except (redis.RedisError, redis.exceptions.RedisClusterException) as error:  # a cluster's is none of the former
         raise Temporary(
             f"the online store fails: {type(error).__name__}: {error}", state=state, next_step=next_step
         ) from error

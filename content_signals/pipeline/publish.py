@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, reduce
@@ -61,7 +61,7 @@ def publish(
             of grace begins anew.
 
     Raises:
-        UsageError: the table is not served.
+        UsageError: the table is not served, or `online_store` of the settings is a node of a cluster.
         NotLanded: none of the days is promoted.
         Temporary: the store or the registry does not answer, or what was written does not read back.
     """
@@ -202,7 +202,7 @@ class Publication:
         parts = hide_parts(self.context, self.table, self.snapshot.files([self.promoted.date]))
         reason = unsupported(self.store, self.now.select(*self.table.values).limit(0).toArrow().schema)
         if reason:
-            self._through_feast(reason)
+            self._through_feast(reason, ticket)
             return
         mark_taken_down(self.context, self.table, None if full or not served.promoted else parts)
         changes = self._difference(served, full=full)
@@ -293,13 +293,17 @@ class Publication:
             "next_step": f"publish_features --table {self.table.table} --day {self.promoted.day}",
         }
 
-    def _through_feast(self, reason: str) -> None:
+    def _through_feast(self, reason: str, ticket: Ticket) -> None:
         self.context.say(f"{self.table.table}: through Feast's own API, slower: {reason}")
         self.engine = "feast"
         assert self.table.entity is not None  # a served table has one
-        gone = taken_down(self.context.lake, self.table.entity.name)
-        files = self.snapshot.files([self.promoted.date])
-        written: Written = publish_files(self.store, self.table, files, without=gone)
+        entity, files = self.table.entity.name, self.snapshot.files([self.promoted.date])
+
+        def gone() -> Collection[str]:
+            ticket.check(self.client)
+            return taken_down(self.context.lake, entity)
+
+        written: Written = publish_files(self.store, self.table, files, gone)
         mark_taken_down(self.context, self.table)
         self.sent = Sent(read=written.sent, written=written.served, stale=written.not_taken)
         self.read_back = written.sent

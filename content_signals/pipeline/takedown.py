@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -34,6 +34,7 @@ from content_signals.pipeline.parts import because_of, hide_parts
 from content_signals.pipeline.search_index import take_from_index
 
 _WHY = "who asked for it, and why"
+_OLDEST = datetime.fromtimestamp(0, UTC)
 
 
 def take_down(context: Context, entity: str, key: str, reason: str, who: str) -> list[str]:
@@ -94,7 +95,8 @@ def give_back(context: Context, entity: str, key: str, reason: str, who: str) ->
 def _give(context: Context, entity: str, keys: Sequence[str], reason: str, who: str) -> list[Table]:
     """Serve keys of an entity again, and what went with them; the tables that do."""
     served = tables_of(context, entity)
-    _mark(context, served, keys, "give", context.run.now)
+    # A store that only Feast can write keeps a row for what has none in the table: one that whatever comes replaces.
+    _mark(context, served, keys, "give", _OLDEST)
     for table in served:
         if not _is_cleared(context, table):
             _publish_rows(context, table, keys)
@@ -168,9 +170,9 @@ def _write(context: Context, table: Table, rows: pa.RecordBatch, mode: Mode) -> 
     """
     view = view_of(context, table)
     if other_store():
-        if mode in ("take", "put"):
-            from content_signals.features.fallback import write_rows  # Feast takes seconds
+        from content_signals.features.fallback import write_rows  # Feast takes seconds
 
+        with store_answers():
             write_rows(feature_store(context.settings), table, pa.Table.from_batches([rows]))
         return
     with store_answers(), online_client(context.settings) as client, Writer(view) as writer:

@@ -23,7 +23,7 @@ from content_signals.pipeline.publish import publish
 from content_signals.pipeline.takedown import give_back, take_down
 from tests.faults.good_days import TITLE, good_rows
 from tests.lake import promoted
-from tests.stores import store_and_lake
+from tests.stores import point_feast, store_and_lake
 
 DAY, MIDNIGHT = date(2020, 3, 1), datetime(2020, 3, 2, tzinfo=UTC)
 KEYS = ["track00000", "track00001", "track00002"]
@@ -34,11 +34,7 @@ FEATURE = f"{TITLE}:title_length_chars"
 @pytest.fixture
 def platform(monkeypatch, tmp_path) -> Iterator[Context]:
     """Feast on SQLite; the Valkey of the settings has leases and records."""
-    there = (feast_store.REPO / "feature_store.yaml").read_text()
-    before, after = there.split("online_store:")[0], there.split("offline_store:")[1]
-    online = f"online_store:\n  type: sqlite\n  path: {tmp_path}/online.db\noffline_store:"
-    (tmp_path / "feature_store.yaml").write_text(before + online + after)
-    monkeypatch.setattr(feast_store, "REPO", tmp_path)
+    point_feast(monkeypatch, tmp_path, type="sqlite", path=f"{tmp_path}/online.db")
     with store_and_lake("other") as context:
         said: list[str] = []
         made = replace(context, say=said.append)
