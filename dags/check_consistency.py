@@ -10,6 +10,7 @@ Models read what the store has. The log names keys, features and causes.
 * **exit code 65**: keys are served otherwise than published. *failed write*: the store has an older row, none, or one
   that should be gone. *type coercion*, *definition changed*, *written by others*: somebody or something else has
   written the view. By hand, `publish_features --full` writes every row again.
+* **exit code 64**: Feast is pointed at a store that only Feast can read, such as a Redis Cluster. Pause this DAG.
 * **exit code 66**: the table was never published to this store. Run its `publish_…`.
 * **exit code 75 or 1**: the store does not answer, or a crash; retried already. Clear the task.
 
