@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
@@ -87,18 +87,33 @@ def difference(
         return Difference(rows.withColumn(_GONE, F.lit(False)), of_nothing=True)
     left = [F.lit(moment).cast("timestamp") for moment in left_at]
     how = "shuffle_hash" if hashed else "merge"
-    if not same_day:
-        gone = before.select(key).join(rows.select(key).hint(how), on=key, how="left_anti").distinct()
-        if aside is not None:
-            gone = gone.join(aside.select(key), on=key, how="left_anti")
-        gone = gone.select(key, left[0].alias(EVENT_TS), left[1].alias(COMPUTED_AT), F.lit(True).alias(_GONE))
-        return Difference(rows.withColumn(_GONE, F.lit(False)).unionByName(gone, allowMissingColumns=True))
+    found = _changed if same_day else _news
+    return found(rows, before, aside, key, left, how)
+
+
+def _news(
+    rows: DataFrame, before: DataFrame, aside: DataFrame | None, key: str, left: Sequence[Column], how: str
+) -> Difference:
+    """All rows, because they are of another day, and the keys that have left."""
+    gone = before.select(key).join(rows.select(key).hint(how), on=key, how="left_anti").distinct()
+    if aside is not None:
+        gone = gone.join(aside.select(key), on=key, how="left_anti")
+    gone = gone.select(key, left[0].alias(EVENT_TS), left[1].alias(COMPUTED_AT), F.lit(True).alias(_GONE))
+    return Difference(rows.withColumn(_GONE, F.lit(False)).unionByName(gone, allowMissingColumns=True))
+
+
+def _changed(
+    rows: DataFrame, before: DataFrame, aside: DataFrame | None, key: str, left: Sequence[Column], how: str
+) -> Difference:
+    """The rows that are not as they were, and the keys that have left.
+
+    Both ways in one pass over either side: a row is as wide as its features, and to shuffle it is what this costs.
+    """
     was = before.select(key, *(F.col(name).alias(_BEFORE + name) for name in (EVENT_TS, COMPUTED_AT)))
     if aside is None:
         was = was.withColumn(_ASIDE, F.lit(None).cast("boolean"))
     else:  # here, where rows are narrow
         was = was.join(aside.select(key).distinct().withColumn(_ASIDE, F.lit(True)), on=key, how="left")
-    # Both ways in one pass over either side: a row is as wide as its features, and to shuffle it is what this costs.
     joined = rows.withColumn(_NOW, F.lit(True)).join(was.hint(how), on=key, how="full")
     joined = joined.withColumn(_GONE, F.col(_NOW).isNull())
     same = F.coalesce(
@@ -112,7 +127,8 @@ def difference(
         F.when(F.col(_GONE), moment).otherwise(F.col(name)).alias(name)
         for name, moment in zip((EVENT_TS, COMPUTED_AT), left, strict=True)
     ]
-    return Difference(changed.select(key, *table.values, *times, _GONE), unchanged)
+    kept = [name for name in rows.columns if name not in (EVENT_TS, COMPUTED_AT)]
+    return Difference(changed.select(*kept, *times, _GONE), unchanged)
 
 
 def send(view: View, changes: Difference, ticket: Ticket) -> Sent:
