@@ -43,6 +43,51 @@ def test_paragraphs_belong_to_the_name_before_them_and_a_turn_ends_with_another_
     ]
 
 
+PLAIN = """ADAM: Welcome.
+Note: this is still Adam.
+[00:01:02] Ruth O'Neil-Smith: Hello: it is me.
+And still me.
+(1:02:03) ADAM: Good.
+Ruth O'Neil-Smith (01:04):
+Yes.
+See https://a.example and we said: no.
+Music:
+la la
+"""
+
+
+def test_plain_names_are_speakers_where_none_is_bold_and_two_come_twice():
+    assert said(PLAIN) == [
+        ("adam", 0, "Welcome"),
+        ("adam", 0, "Note this is still Adam"),
+        ("ruth o'neil-smith", 1, "Hello it is me"),
+        ("ruth o'neil-smith", 1, "And still me"),
+        ("adam", 2, "Good"),
+        ("ruth o'neil-smith", 3, "Yes"),
+        ("ruth o'neil-smith", 3, "See a.example and we said no"),
+        ("", 4, "la la"),
+    ]
+    assert {speaker for speaker, *_ in said(f"{PLAIN}**Ada:** One.")} == {"", "ada"}  # bold ones are the notation
+
+
+@pytest.mark.parametrize(
+    ("written", "speakers"),
+    [
+        ("Note: one.\nNote: two.\nNote: three.", {""}),  # one name alone
+        ("Note: one.\nNote: two.\nAdam: three.", {""}),  # the second opens one line
+        ("we said: one.\nwe said: two.\nthey said: one.\nthey said: two.", {""}),
+        ("Speaker 1: a\nSpeaker 2: b\nSpeaker 1: c\nSpeaker 2: d", {"speaker 1", "speaker 2"}),
+        ("Ведущий: да\nГость: нет\nВедущий: да\nГость: нет", {"ведущий", "гость"}),
+        ("主持人: 你好\n嘉宾: 你好\n主持人: 是\n嘉宾: 不", {"主持人", "嘉宾"}),
+        ("12:30: a\n12:30: b\n12:31: a\n12:31: b", {""}),
+        ("Music: a\nMusic: b\nAdam: a\nAdam: b", {""}),  # a sound is nobody, and Adam is alone
+        ("", set()),
+    ],
+)
+def test_what_is_no_pair_of_plain_names(written, speakers):
+    assert {speaker for speaker, *_ in said(written)} == speakers
+
+
 def test_who_says_nothing_ends_no_turn():
     assert said("**Ada:** One.\n\n**Bob:** \\[laughs\\]\n\n**Ada:** Two.") == [("ada", 0, "One"), ("ada", 0, "Two")]
 

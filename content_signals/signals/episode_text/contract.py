@@ -9,7 +9,7 @@ EPISODE_TEXT_V1 = Table(
     version=1,
     entity=EPISODE,
     driver=Input("episode_transcripts_v1"),
-    content=Content(id="sha256", reads=("transcript",), revision="1", batch=500),
+    content=Content(id="sha256", reads=("transcript",), revision="2", batch=500),
     columns=(
         Computed("language", "string", about="Language of the transcript, ISO 639-1; null: none is sure enough"),
         Computed("word_count", "int", unit="words", about="Words said; characters in scripts without spaces"),
