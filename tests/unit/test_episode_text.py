@@ -69,6 +69,14 @@ def test_a_sentence_that_is_cut_off_does_not_go_on_in_the_next_speakers():
     assert cut["readability"] == whole["readability"]
 
 
+def test_without_marks_there_is_nothing_to_read_sentences_by():
+    plain = "we go to the shop and then we go home " * 300
+    found = signals_of(plain)
+    assert (found["language"], found["readability"], found["reading_level"]) == ("en", None, None)
+    assert found["sponsor_share"] == 0
+    assert signals_of(plain.replace("home we", "home. We"))["readability"] is not None
+
+
 def test_readability_asks_no_server_for_a_dictionary(monkeypatch):
     def asked(*_args, **_named):
         raise AssertionError("a dictionary was looked for")

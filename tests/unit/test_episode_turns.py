@@ -88,6 +88,56 @@ def test_what_is_no_pair_of_plain_names(written, speakers):
     assert {speaker for speaker, *_ in said(written)} == speakers
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "**Ada:** One.\n\n**Bob:** Two.\n\n**Ada:** Three.",
+        "\ufeff**Ada:** One.\n  **Bob:** Two.\n**Ada:** Three.",
+        "__Ada:__ One.\n__Bob__: Two.\n__Ada:__ Three.",
+        "**Ada：** One.\n**Bob**： Two.\n**Ada：** Three.",
+        "**Ada (00:01:02):** One.\n**Bob - 00:01:05:** Two.\n**[0:02:07] Ada:** Three.",
+        "**Ada** (00:01:02): One.\n**Bob** [00:01]: Two.\n**Ada** \\[00:01\\]: Three.",
+        "**Ada:** 00:01:02 One.\n00:01:05 **Bob:** Two.\n**Ada:** (01:02) Three.",
+        "**Ada:** One.\r**Bob:** Two.\r**Ada:** Three.",
+        "**Ada:** One.\u2028**Bob:** Two.\r\n**Ada:** Three.",
+        "**A\u200bda:** One.\n**Bob:** Two.\n**Ada:** Three.",
+        "<p><b>**Ada:**</b> One.</p>\n<br/>**Bob:** Two.\n**Ada:** <a href='https://a.example/?a=1&amp;b=2'>Three</a>.",
+    ],
+)
+def test_a_label_is_the_same_however_it_is_written(written):
+    assert said(written) == [("ada", 0, "One"), ("bob", 1, "Two"), ("ada", 2, "Three")]
+
+
+def test_one_name_in_two_normal_forms_is_one_speaker():
+    assert {speaker for speaker, *_ in said("**José:** One.\n**Jose\u0301:** Two.")} == {"josé"}
+
+
+SUBTITLES = """WEBVTT - with a title
+
+1
+00:00:01.000 --> 00:00:04.000 align:start
+Hello, it is
+2
+
+2
+00:00:04,500 --> 00:00:06,000
+us.
+"""
+
+
+def test_times_of_subtitles_and_tags_are_not_said():
+    assert [text for *_, text in said(SUBTITLES)] == ["Hello it is", "2", "us"]
+    assert [text for *_, text in said("<i class='x'>We said</i> &lt;br&gt; 1 < 2 and 3 > 2.")] == [
+        "We said br 1 2 and 3 2"
+    ]
+    html_text = "<p><b>Hi</b> &amp; <a href='https://a.example/?a=1&amp;b=2'>see</a> &amp; go.</p>"
+    decoded = html.unescape(html_text)
+    [paragraph] = read(html_text).paragraphs
+    for word in ("Hi", "see", "go"):
+        assert decoded[paragraph.start :].index(word) == paragraph.text.index(word)
+    assert read(html_text).links == 1
+
+
 def test_who_says_nothing_ends_no_turn():
     assert said("**Ada:** One.\n\n**Bob:** \\[laughs\\]\n\n**Ada:** Two.") == [("ada", 0, "One"), ("ada", 0, "Two")]
 

@@ -17,13 +17,18 @@ EPISODE_TEXT_V1 = Table(
         Computed("largest_speaker_share", "double", about="Share of the words of named speakers that one of them says"),
         Computed("questions_ratio", "double", about="Share of sentences that end in a question mark"),
         Computed("words_per_turn", "double", unit="words", about="Mean length of a named speaker's turn"),
-        Computed("readability", "double", about="Flesch reading ease, higher is easier; null: not English"),
+        Computed(
+            "readability", "double", about="Flesch reading ease, higher is easier; null: not English, or no sentences"
+        ),
         Computed("sponsor_share", "double", about="Share of words in ad reads; null: not English"),
         Computed("explicit_ratio", "double", about="Share of words that are strong language; null: not English"),
         Computed("links_count", "int", unit="links", about="Links and web addresses written in the transcript"),
         Computed("distinct_word_ratio", "double", about="Distinct words among 500 running ones, mean share"),
         Computed(
-            "reading_level", "double", unit="years", about="Flesch-Kincaid grade: years of US school; null: not English"
+            "reading_level",
+            "double",
+            unit="years",
+            about="Flesch-Kincaid grade: years of US school; null: as readability",
         ),
     ),
     owner="content-signals",

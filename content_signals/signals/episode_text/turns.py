@@ -1,20 +1,22 @@
 r"""A transcript as paragraphs and turns: who speaks, and what is really said.
 
-A transcript is Markdown, a paragraph a line. A line that opens with a name in bold and a colon ("**Ada Byron:** …") is
-that speaker's, and so are the lines after it up to the next name. A label such as "**Break:**" or "**Jingle:**" names a
-sound: nobody speaks, and what comes after it, up to the next name, is nobody's. Where no name is bold, plain ones count
-("Ada Byron: …", "[00:12] ADA: …"), if two of them open two lines each: "Note: …" in prose is nobody.
+A transcript is Markdown, a paragraph a line. A line that opens with a name in bold and a colon ("**Ada Byron:** …",
+"**Ada Byron (00:12):** …") is that speaker's, and so are the lines after it up to the next name. A label such as
+"**Break:**" or "**Jingle:**" names a sound: nobody speaks, and what comes after it, up to the next name, is nobody's.
+Where no name is bold, plain ones count ("Ada Byron: …", "[00:12] ADA: …"), if two of them open two lines each:
+"Note: …" in prose is nobody.
 
-What is said is less than what is written: time stamps and notes in square brackets, the addresses of links, and the
-marks of Markdown are not spoken. They are overwritten with spaces, so that offsets into a paragraph are offsets into
-the transcript. Asterisks that mask letters ("s\*\*t") stay, for a word was said there. HTML entities are decoded
-first: offsets are into the decoded transcript.
+What is said is less than what is written: time stamps and notes in square brackets, times that open a line, those of
+subtitles, tags of HTML, the addresses of links, and the marks of Markdown are not spoken. They are overwritten with
+spaces, so that offsets into a paragraph are offsets into the transcript. Asterisks that mask letters ("s\*\*t") stay,
+for a word was said there. HTML entities are decoded first: offsets are into the decoded transcript.
 """
 
 from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,19 +25,40 @@ from dataclasses import dataclass
 SOUNDS = frozenset({
     "break", "jingle", "intro", "outro", "music", "song", "song sample", "extract", "clip", "sound", "promo", "teaser",
 })  # fmt: skip
-ADS = frozenset({"ad", "ads", "ad break", "ad read", "advertisement", "sponsor", "sponsors", "sponsor break"})
+ADS = frozenset({
+    "ad", "ads", "ad break", "ad read", "advertisement", "sponsor", "sponsors", "sponsor break",
+    "sponsor message", "midroll", "mid-roll", "preroll", "pre-roll", "postroll", "post-roll",
+})  # fmt: skip
 
-_LABEL = re.compile(r"\*\*(?P<name>[^*\n]{1,80}?)\s{0,9}(?::\s{0,9}\*\*|\*\*\s{0,9}:)")
-_BARE_SOUND = re.compile(rf"(?P<name>{'|'.join(sorted(SOUNDS | ADS, key=len, reverse=True))})\s{{0,9}}:", re.IGNORECASE)
-_CLOCK = r"[\[(]?\d{1,2}(?::\d{2}){1,2}(?:\.\d{1,3})?[\])]?"
-_PLAIN = re.compile(
-    rf"\s{{0,9}}(?:\\?{_CLOCK}\s{{1,9}})?(?P<name>(?![\W\d_])[\w.'’-]{{1,30}}(?: [\w.'’-]{{1,30}}){{0,3}})"
-    rf"(?:\s{{1,9}}{_CLOCK})?\s?:(?=\s|$)"
+_CLOCK = r"\\?[\[(]?\\?\d{1,2}(?::\d{2}){1,2}(?:[.,]\d{1,3})?\\?[\])]?"
+_BLANK, _COLON = r"[\s\ufeff]*+", "[:：]"
+_LABEL = re.compile(
+    rf"{_BLANK}(?:{_CLOCK}\s{{1,9}})?(?P<bold>\*\*|__)(?P<name>(?:(?!(?P=bold))[^\n]){{1,80}}?)\s{{0,9}}"
+    rf"(?:{_COLON}\s{{0,9}}(?P=bold)|(?P=bold)\s{{0,9}}(?:{_CLOCK}\s{{0,9}})?{_COLON})"
 )
+_BARE_SOUND = re.compile(
+    rf"{_BLANK}(?P<name>{'|'.join(sorted(SOUNDS | ADS, key=len, reverse=True))})\s{{0,9}}{_COLON}",
+    re.IGNORECASE,
+)
+_PLAIN = re.compile(
+    rf"{_BLANK}(?:{_CLOCK}\s{{1,9}})?(?P<name>(?![\W\d_])[\w.'’-]{{1,30}}(?: [\w.'’-]{{1,30}}){{0,3}})"
+    rf"(?:\s{{1,9}}{_CLOCK})?\s?{_COLON}(?=\s|$)"
+)
+_STAMP = re.compile(r"\s{0,9}[\[(]?\d{1,2}:\d{2}:\d{2}(?:[.,]\d{1,3})?[\])]?(?=\s|$)|\s{0,9}\(\d{1,2}:\d{2}\)(?=\s|$)")
+_IN_NAME = re.compile(rf"(?:[-–—]\s{{0,9}})?{_CLOCK}|[\[\]()]")  # beside a name: when it is said
+_LINE = re.compile("[^\n\r\v\f\x85\u2028\u2029]+")
 _TIMES, _NAMES = 2, 2  # so many lines each open, and so many of them there are
 _LINK = re.compile(r"\[([^\[\]\n]{0,300})\]\((?:[^()\s]|\([^()\s]{0,300}\)){1,2000}\)")
 _ADDRESS = re.compile(r"https?://(?=\w)|\bwww\.(?=\w)")
 _TIME = r"\[[\d:.\\]{1,20}\]"
+# Tags of HTML; of subtitles the line of times with the number above it, and WebVTT's first line.
+_MARKUP = re.compile(
+    r"</?[A-Za-z][^<>\n]{0,2000}>"
+    r"|^(?:\d{1,6}[ \t\r]*\n)?[ \t]*\d[\d:.,]{4,15}[ \t]+-->[ \t]+\d[^\n]{0,120}$"
+    r"|\A\ufeff?WEBVTT[^\n]{0,120}$",
+    re.MULTILINE,
+)
+_WRITTEN = re.compile(r"[^\n\r]")
 _NOTE = re.compile(rf"{_TIME} to \\?{_TIME}|\[[^\[\]\n]{{0,120}}\]")
 _MARKDOWN = str.maketrans(dict.fromkeys("\\*_`#>|~", " "))
 # "s\*\*t", "sh*t", "f\*\*\*": asterisks that stand for letters are said.
@@ -75,7 +98,9 @@ def read(transcript: str) -> Transcript:
     decoded = html.unescape(transcript)
     without_links = _LINK.sub("", decoded)
     links = len(_LINK.findall(decoded)) + len(_ADDRESS.findall(without_links))
-    return Transcript(tuple(_paragraphs(decoded)), links)
+    # Tags are found in what is written: "&lt;br&gt;" is said. As long as they are once decoded, for offsets.
+    plain = _MARKUP.sub(lambda found: _WRITTEN.sub(" ", html.unescape(found[0])), transcript)
+    return Transcript(tuple(_paragraphs(html.unescape(plain))), links)
 
 
 def spoken(written: str) -> str:
@@ -88,24 +113,30 @@ def spoken(written: str) -> str:
 
 
 def _paragraphs(decoded: str) -> Iterator[Paragraph]:
-    speaker, sounds, is_ad, start = "", 0, False, 0
+    speaker, sounds, is_ad = "", 0, False
     turn, last = -1, ("", -1)
-    lines = decoded.split("\n")
-    plain = _plain_names(lines)
+    lines = list(_LINE.finditer(decoded))
+    plain = _plain_names([line[0] for line in lines])
     for line in lines:
-        label = _LABEL.match(line) or _BARE_SOUND.match(line)
-        if not label and plain and (label := _PLAIN.match(line)) and _key(label) not in plain:
-            label = None
-        if label:
-            name = _key(label)
-            is_sound = name in SOUNDS or name in ADS
-            speaker, sounds, is_ad = "" if is_sound else name, sounds + is_sound, name in ADS
-        begin = label.end() if label else 0
-        text = spoken(line[begin:])
+        begin = 0
+        if label := _label(line[0], plain):
+            begin = label.end()
+            if name := _key(label):  # else a time stands where a name would
+                is_sound = name in SOUNDS or name in ADS
+                speaker, sounds, is_ad = "" if is_sound else name, sounds + is_sound, name in ADS
+        if stamp := _STAMP.match(line[0], begin):
+            begin = stamp.end()
+        text = spoken(line[0][begin:])
         if text and not text.isspace():
             turn, last = turn + ((speaker, sounds) != last), (speaker, sounds)
-            yield Paragraph(speaker, turn, start + begin, text, is_ad)
-        start += len(line) + 1
+            yield Paragraph(speaker, turn, line.start() + begin, text, is_ad)
+
+
+def _label(line: str, plain: frozenset[str]) -> re.Match[str] | None:
+    found = _LABEL.match(line) or _BARE_SOUND.match(line)
+    if not found and plain and (found := _PLAIN.match(line)) and _key(found) not in plain:
+        return None
+    return found
 
 
 def _plain_names(lines: Sequence[str]) -> frozenset[str]:
@@ -124,4 +155,7 @@ def _is_name(text: str) -> bool:
 
 
 def _key(label: re.Match[str]) -> str:
-    return " ".join(label["name"].split()).lower()
+    """A label's name, however it is written: without the time beside it, and without what nobody sees."""
+    name = unicodedata.normalize("NFC", _IN_NAME.sub(" ", label["name"]))
+    seen = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+    return " ".join(seen.split()).strip(" -–—").lower()
