@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS, Table
 from content_signals.features import encode
 from content_signals.features.store import other_store
 from content_signals.lake.files import filesystem
+from content_signals.lake.scan import plain_schema
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -102,7 +104,9 @@ def _batches(files: Sequence[str], columns: Sequence[str]) -> Iterator[pd.DataFr
     """The rows in bounded memory; columns that older files lack are null."""
     for file in files:
         system, inner = filesystem(file)
-        data = ds.dataset(inner, filesystem=system, format="parquet")
+        with system.open_input_file(inner) as opened:  # what a purge has written again is no type of pandas
+            schema = plain_schema(pq.read_schema(opened))
+        data = ds.dataset(inner, schema, filesystem=system, format="parquet")
         for batch in data.to_batches(columns=[c for c in columns if c in data.schema.names], batch_size=BATCH_ROWS):
             if batch.num_rows:
                 frame: pd.DataFrame = pa.Table.from_batches([batch]).to_pandas(types_mapper=_EXACT.get)

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as ds
+from fsspec.implementations.arrow import ArrowFSWrapper  # type: ignore[import-untyped]
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS
 from content_signals.features.asof import PLACE, Rows, joined
@@ -25,6 +23,16 @@ _TYPES |= {number + 10: f"{kind}[]" for number, kind in _TYPES.items()}
 # Types of Delta that DuckDB calls otherwise.
 _KINDS = {"string": "varchar", "long": "bigint", "timestamp": "timestamptz", "binary": "blob"}
 _ROW_BITS = 40  # a row's place: its number in its file, and above that the file's in the list
+
+
+class _Lake(ArrowFSWrapper):  # type: ignore[misc]
+    """A file system of pyarrow under a name that is none of DuckDB's own."""
+
+    protocol = "lake"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return path.removeprefix(f"{cls.protocol}://")
 
 
 def query(connection: duckdb.DuckDBPyConnection, platform: Platform, question: Question) -> str:
@@ -42,16 +50,22 @@ def source(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> tuple
     if not files:
         return f"(select null::bigint as {PLACE} where false)", set()
     if "://" in files[0]:  # by the same means as everything else in the lake
-        system, _ = filesystem(files[0])
-        parts: Any = [ds.dataset(filesystem(file)[1], filesystem=system) for file in files]
-        data = ds.dataset(parts, schema=pa.unify_schemas([part.schema for part in parts]))
-        name = f"files_{hashlib.sha256(repr(files).encode()).hexdigest()[:12]}"
-        connection.register(name, data)
-        return f"(select *, row_number() over () as {PLACE} from {name})", set(data.schema.names)
+        files = _registered(connection, files)
     listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
     relation = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
     names = {name for name, *_ in connection.execute(f"describe select * from {relation}").fetchall()}
     return f"(select *, (file_index::bigint << {_ROW_BITS}) + file_row_number as {PLACE} from {relation})", names
+
+
+def _registered(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> list[str]:
+    """Paths under which DuckDB itself reads files of the lake, wherever that is.
+
+    It must not be given them as an Arrow dataset: it hands conditions down, and pyarrow cannot compare what a purge has
+    written again (`lake.scan`).
+    """
+    if not connection.filesystem_is_registered(_Lake.protocol):
+        connection.register_filesystem(_Lake(filesystem(files[0])[0]))
+    return [f"{_Lake.protocol}://{filesystem(file)[1]}" for file in files]
 
 
 def _relation(

@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 
 from content_signals.lake.files import filesystem
 from content_signals.lake.layout import LakeTable
+from content_signals.lake.scan import rows_where
 from content_signals.lake.snapshot import Snapshot
 
 
@@ -32,6 +33,7 @@ def owners_of(paths: Sequence[str], key: str, column: str, owners: Collection[st
         inner, schema=pa.schema({key: pa.string(), column: pa.string()}), format="parquet", filesystem=files
     )
     found: dict[str, str] = {}
-    for batch in data.to_batches(filter=ds.field(column).isin(sorted(owners))):
-        found.update(zip(batch.column(key).to_pylist(), batch.column(column).to_pylist(), strict=True))
+    for _, rows in rows_where(data, [key, column], [column], ds.field(column).isin(sorted(owners))):
+        pairs: Any = zip(rows.column(key).to_pylist(), rows.column(column).to_pylist(), strict=True)
+        found.update(pairs)
     return found

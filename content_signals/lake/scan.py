@@ -25,8 +25,7 @@ def rows_where(
     """
     read = list(dict.fromkeys((*columns, *by)))
     for fragment in data.get_fragments(wanted):
-        kinds = [one.type for one in fragment.physical_schema]
-        views = any(pa.types.is_string_view(kind) or pa.types.is_binary_view(kind) for kind in kinds)
+        views = any(plain(one.type) != one.type for one in fragment.physical_schema)
         for batch in fragment.to_batches(
             schema=data.schema, columns=read, filter=None if views else wanted, batch_size=at_once
         ):
@@ -34,3 +33,18 @@ def rows_where(
             rows = rows.filter(wanted) if views else rows
             if rows.num_rows:
                 yield str(fragment.path), rows.select(list(columns))
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """The type without views, in lists neither: what such a file has to be read as."""
+    if pa.types.is_list(kind):
+        inner = plain(kind.value_type)
+        return kind if inner == kind.value_type else pa.list_(inner)
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_binary_view(kind) else kind
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """A file's schema without views."""
+    return pa.schema([field.with_type(plain(field.type)) for field in schema])

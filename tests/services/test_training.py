@@ -26,6 +26,7 @@ from content_signals.features.store import feature_store
 from content_signals.features.training import training_set, training_set_from
 from content_signals.lake.maintain import maintain
 from content_signals.lake.manifests import manifest, pinned, release
+from content_signals.lake.purge import purge
 from content_signals.lake.snapshot import Snapshot
 from content_signals.lake.takedowns import GIVEN_BACK, TAKEN_DOWN, Takedown, add_takedown
 from content_signals.settings import PROJECT
@@ -70,6 +71,13 @@ def test_files_that_duckdb_does_not_open_itself_give_the_same(story, settings, m
     monkeypatch.setattr(Snapshot, "files", lambda *given: [f"file://{path}" for path in plain(*given)])
     found = training_set(rows, SERVICE, mode, settings=settings, keep=False).arrow()
     assert found.column(f"{TITLE}__duration_ms").to_pylist() == expected(story, rows, mode)
+    for table in (story.table, story.table.history):  # written again by a purge, in types of another kind
+        purge(table, "track_id", ["b"])
+    purged = training_set(rows, SERVICE, mode, settings=settings, keep=False).arrow()
+    without = [None if key == "b" else value for key, value in zip(rows.column("track_id").to_pylist(),
+               expected(story, rows, mode), strict=True)]  # fmt: skip
+    assert purged.column(f"{TITLE}__duration_ms").to_pylist() == without
+    assert any(value is not None for value in without)
 
 
 def test_a_row_has_one_place_however_many_rows_its_files_have(tmp_path):

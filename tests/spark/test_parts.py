@@ -19,6 +19,7 @@ from content_signals.lake.takedowns import entries_of, taken_down
 from content_signals.pipeline.context import Context
 from content_signals.pipeline.promotion import promote_days
 from content_signals.pipeline.publish import publish
+from content_signals.pipeline.purge import purge_removed
 from content_signals.pipeline.takedown import give_back, take_down
 from tests.chunks import CHUNKS, chunk_rows
 from tests.lake import judged, promoted, stage_of
@@ -162,3 +163,22 @@ def test_what_went_with_an_episode_comes_back_with_it(platform, send):
     assert [entry.because_of for entry in last] == ["episode e1"] * 2
     give_back(replace(platform, run=start_run()), "chunk", "e1#0002", REASON, "legal")
     assert read_online(platform, DAY) == texts(e1=3, e2=2)
+
+
+def test_after_a_purge_an_episode_still_takes_its_chunks_with_it_and_brings_them_back(platform, send):
+    """What a purge has written again is read by another way."""
+    built(platform, DAY, "run-00001", e1=3, e2=2)
+    send(DAY)
+    long_ago = replace(start_run(), now=datetime.now(UTC) - timedelta(days=8))
+    take_down(replace(platform, run=long_ago), "episode", "e1", REASON, "legal")
+    assert purge_removed(platform, 7).rows_out >= 3
+    take_down(replace(platform, run=start_run()), "episode", "e2", REASON, "legal")
+    for read in READS:
+        assert read(platform, DAY) == texts(), read.__name__
+    send(DAY, full=True)
+    assert read_online(platform, DAY) == texts()
+    with pytest.raises(Refused, match="is a part of episode e2"):
+        give_back(replace(platform, run=start_run()), "chunk", "e2#0000", REASON, "legal")
+    give_back(replace(platform, run=start_run()), "episode", "e2", REASON, "legal")
+    for read in READS:
+        assert read(platform, DAY) == texts(e2=2), read.__name__
