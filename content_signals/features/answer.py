@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from content_signals.errors import BrokenData, UnknownName
-from content_signals.features.decode import ARROW, Column, aware, column_of, exactly, moment, values_of
+from content_signals.features.decode import Column, aware, column_of, exactly, moment, values_of
 from content_signals.features.on_demand import OnDemandPlan
 from content_signals.features.row_version import GONE, TAKEN_DOWN, state_of
 from content_signals.features.service_plan import ServicePlan, ViewPlan
@@ -118,7 +118,7 @@ class Features:
 
     def arrow(self) -> pa.Table:
         """Keys and features, types exact, with nulls."""
-        keys = {name: pa.array(values, ARROW[self.key_kinds[name]]) for name, values in self.keys.items()}
+        keys = {name: exactly(values, self.key_kinds[name]) for name, values in self.keys.items()}
         return pa.table(keys | {name: column.arrow() for name, column in self.columns.items()})
 
     def pandas(self) -> Any:

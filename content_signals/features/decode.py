@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute
 
 Cells = Sequence[bytes | None]
+pc: Any = pyarrow.compute
 
 _REMEMBERED = 1 << 16  # small numbers and times are the same bytes again and again
 _NO_TIME = -(1 << 63)
@@ -36,6 +38,17 @@ ARROW: dict[int, pa.DataType] = {
 KINDS: dict[str, int] = {"string": 2, "int": 3, "bigint": 4, "double": 5, "boolean": 7, "timestamp": 8}
 KINDS |= {"array<string>": 12, "array<double>": 15, "array<float>": 16}
 ARROW |= {number + 10: pa.list_(kind) for number, kind in ARROW.items()}
+
+
+_TYPES = pa.types
+_LISTS = (_TYPES.is_list, _TYPES.is_large_list, _TYPES.is_fixed_size_list)
+_KIN: tuple[tuple[Callable[[pa.DataType], bool], ...], ...] = (
+    (_TYPES.is_string, _TYPES.is_large_string, _TYPES.is_string_view),
+    (_TYPES.is_binary, _TYPES.is_large_binary, _TYPES.is_binary_view),
+    (_TYPES.is_integer, _TYPES.is_floating, _TYPES.is_decimal),
+    (_TYPES.is_boolean,),
+    (_TYPES.is_timestamp, _TYPES.is_date),
+)
 
 
 # NumPy's type of the same kinds, and what stands where there is no value. Others are objects, None where there is none.
@@ -126,13 +139,23 @@ def exactly(values: Any, kind: int) -> pa.Array[Any]:
     """
     found: Any = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else pa.array(values)
     wanted = ARROW[kind]
-    if found.type != pa.null() and _is_text(found.type) != _is_text(wanted):  # Arrow would read numbers from texts
+    if not _is_kin(found.type, wanted):  # Arrow would read numbers from texts, and truths from numbers
         raise ValueError(f"{found.type} is not {wanted}")
-    return found.cast(wanted, safe=kind != 8)  # type: ignore[no-any-return]
+    if pa.types.is_timestamp(found.type):
+        found = pc.floor_temporal(found, unit="second")
+    made = found.cast(wanted, safe=kind % 10 != 8)
+    if kind == 6 and pc.any(pc.and_(pc.is_inf(made), pc.is_finite(found))).as_py():
+        raise ValueError(f"a number is too large for {wanted}")
+    return made  # type: ignore[no-any-return]
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+def _is_kin(found: Any, wanted: Any) -> bool:
+    """Whether a value of one type can be one of the other without being read as something else."""
+    if pa.types.is_list(wanted) and any(is_list(found) for is_list in _LISTS):
+        return _is_kin(found.value_type, wanted.value_type)
+    return pa.types.is_null(found) or any(
+        any(one(found) for one in kin) and any(one(wanted) for one in kin) for kin in _KIN
+    )
 
 
 def column_of(values: pa.Array[Any]) -> Column:

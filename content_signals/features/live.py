@@ -70,8 +70,8 @@ def at_live(
         tags: what flips have noted; added to those it has, in place of what earlier flips had noted.
 
     Raises:
-        UsageError: the live version lacks a feature that the service reads, is read by it under one name twice, or is
-            not what a view on demand is computed from.
+        UsageError: the live version lacks a feature that the service reads, or is read by it under one name twice; or
+            the service has a view on demand that is made of a version.
     """
     from feast import FeatureService as Service
     from feast import OnDemandFeatureView
@@ -82,7 +82,7 @@ def at_live(
     for projection in service.feature_view_projections:
         view = views[projection.name]
         if isinstance(view, OnDemandFeatureView):
-            _check_sources(service, view, views, live)
+            _check_sources(service, view, views)
             features.append(_as_called(view[[feature.name for feature in projection.features]], projection))
             continue
         table = live.get(view.tags["family"])
@@ -109,17 +109,18 @@ def at_live(
     )
 
 
-def _check_sources(
-    service: FeatureService, view: OnDemandFeatureView, views: Mapping[str, Any], live: Mapping[str, Table]
-) -> None:
-    """What is computed on demand names the versions it is made of: where a service follows live, they must be live."""
+def _check_sources(service: FeatureService, view: OnDemandFeatureView, views: Mapping[str, Any]) -> None:
+    """What is computed on demand names the versions it is made of: a service with it cannot follow others.
+
+    It would read two versions in one call, or stop every flip and every way back.
+    """
     for source in view.source_feature_view_projections.values():
-        table = live.get(views[source.name].tags.get("family", "")) if source.name in views else None
-        if table and table.table != source.name:
+        family = views[source.name].tags.get("family", "") if source.name in views else ""
+        if family:
             raise UsageError(
-                f"service {service.name} follows live, and {view.name}, computed on demand, is made of {source.name},"
-                f" not of {table.table}",
-                next_step=f"make one of {table.table} in feature_repo/services.py, or let the service pin its versions",
+                f"service {service.name} follows live, and {view.name}, computed on demand, is made of {source.name}"
+                " and of no other version",
+                next_step=f"let it pin its versions: without the tag {'='.join(FOLLOWS)}",
             )
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import builtins
+import dis
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from content_signals.errors import BrokenData
+from content_signals.errors import BrokenData, UsageError
 from content_signals.features.decode import ARROW, exactly
 from content_signals.features.projections import called
+
+_WIDEST: dict[pa.DataType, pa.DataType] = {pa.int32(): pa.int64(), pa.float32(): pa.float64()}
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
@@ -102,28 +108,41 @@ class OnDemandPlan:
         return view
 
     def _as_seen(self, table: pa.Table) -> pa.Table:
-        """The columns as Feast's SDK calls them: view__feature; it adds names without the view where it knows the view.
+        """The columns as Feast's SDK calls them, view__feature and plain feature, in the types that it gives them.
 
-        To it a view that the function reads under another name has only that other one.
+        A plain name that two inputs have would be one or the other: there is none.
         """
-        known = {projection.name for projection in self._view.source_feature_view_projections.values()}
-        full = {name: _column(name) for name in self.inputs}
-        seen = table.rename_columns([full.get(name, name) for name in table.column_names])
-        for name in self.inputs:
-            view, feature = name.split(":")
-            if view not in known and feature not in seen.column_names:
-                seen = seen.append_column(feature, table[name])
-        return seen
+        plain = Counter(name.split(":")[1] for name in self.inputs)
+        columns: dict[str, Any] = {}
+        for name, values in zip(table.column_names, table.columns, strict=True):
+            wide = values.cast(_widest(values.type))
+            columns[_column(name)] = wide
+            feature = name.split(":")[-1]
+            if name in self.inputs and plain[feature] == 1:
+                columns[feature] = wide
+        return pa.table(columns)
 
-    def _made(self, seen: pa.Table) -> Any:
-        """What the function gives, by feature: a table, or a mapping of lists."""
-        view = self._view
+    def _made(self, seen: pa.Table) -> Mapping[str, Any]:
+        """What the function gives, by feature. Not by Feast's `transform_…`, which take inputs for what it gave."""
+        view: Any = self._view
+        transformation = view.feature_transformation
         if view.mode != "python":
-            return view.transform_arrow(seen)
+            table = transformation.transform_arrow(seen, view.features)
+            return dict(zip(table.column_names, table.columns, strict=True))
         if not view.singleton:
-            return view.transform_dict(seen.to_pydict())
-        rows = [view.transform_dict({name: [value] for name, value in row.items()}) for row in seen.to_pylist()]
+            made: Mapping[str, Any] = transformation.udf(seen.to_pydict())
+            return made
+        rows = [transformation.udf(row) for row in seen.to_pylist()]
         return {feature: [row[feature] for row in rows] for feature in self.features}
+
+
+def _widest(kind: pa.DataType) -> pa.DataType:
+    """What the SDK, which makes columns of Python's values, would have in place of a type."""
+    if pa.types.is_list(kind):
+        return pa.list_(_widest(kind.value_type))
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us", "UTC")
+    return _WIDEST.get(kind, kind)
 
 
 def computed(
@@ -156,6 +175,44 @@ def computed(
 def _column(name: str) -> str:
     """What SQL and Feast's SDK call a feature, of its full name."""
     return name.replace(":", "__")
+
+
+def check_definition(view: OnDemandFeatureView) -> None:
+    """Refuse a view that its readers could not compute, as long as its owner can mend it.
+
+    Feast keeps the text of a function: what its file imports, and other functions there, are not with it. And whenever
+    definitions are registered it calls each function with values of its own.
+
+    Raises:
+        UsageError: naming the view.
+    """
+    state = "nothing was registered"
+    try:
+        loaded: Any = type(view).from_proto(view.to_proto()).feature_transformation
+        missing = sorted(_globals_of(loaded.udf.__code__) - set(loaded.udf.__globals__) - set(dir(builtins)))
+    except AttributeError:  # no function: a plan of Substrait's, or aggregations
+        missing = []
+    if missing:
+        raise UsageError(
+            f"view {view.name}, computed on demand, uses {', '.join(missing)}, which stands outside of its function",
+            state=state,
+            next_step="import or define it within the function: Feast keeps the text of that alone",
+        )
+    try:
+        view.infer_features()
+    except Exception as error:  # whatever a function raises that others wrote
+        raise UsageError(
+            f"view {view.name}, computed on demand, fails on values that Feast tries it with:"
+            f" {type(error).__name__}: {error}",
+            state=state,
+            next_step="let its function bear any text, number and list of its inputs' types; keys it does not get then",
+        ) from error
+
+
+def _globals_of(code: CodeType) -> set[str]:
+    """Names that a function, or one within it, looks for outside."""
+    own = {str(step.argval) for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    return own.union(*(_globals_of(part) for part in code.co_consts if isinstance(part, CodeType)))
 
 
 def registered_on_demand(store: FeatureStore) -> dict[str, OnDemandFeatureView]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import linecache
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import content_signals.catalog as catalog_module
-from content_signals.errors import Temporary
+from content_signals.errors import Temporary, UsageError
 from content_signals.features.live import at_live, live_tables, tags_of_flip
+from content_signals.features.on_demand import check_definition, registered_on_demand
 from content_signals.features.projections import check_projections
 from content_signals.features.store import REPO, settings_in_environment
 from content_signals.lake.layout import Lake
@@ -62,11 +63,41 @@ def register(store: FeatureStore, settings: Settings) -> list[str]:
     for name in sorted({entity.name for entity in contents.entities} | owners):  # sources leave out what these list
         create_takedowns(Lake(settings.lake), name)
     contents.feature_services[:] = _following(store, contents)
-    difference, _, _ = store.plan(contents)
-    if any(map(_is_new, difference.feast_object_diffs)):
-        views, on_demand = contents.feature_views, contents.on_demand_feature_views
-        store.apply([*contents.entities, *views, *on_demand, *contents.feature_services])
+    with _loaded(store):
+        difference, _, _ = store.plan(contents)
+        if any(map(_is_new, difference.feast_object_diffs)):
+            views, on_demand = contents.feature_views, contents.on_demand_feature_views
+            store.apply([*contents.entities, *views, *on_demand, *contents.feature_services])
     return sorted(service.name for service in contents.feature_services)
+
+
+@contextmanager
+def _loaded(store: FeatureStore) -> Iterator[None]:
+    """Feast loads every function that is registered. One that cannot be, whoever registered it, is named.
+
+    Raises:
+        UsageError: naming the views.
+    """
+    try:
+        yield
+    except (ImportError, NameError, SyntaxError, AttributeError) as error:
+        broken = [name for name in registered_on_demand(store) if not _loads(store, name)]
+        if not broken:
+            raise
+        raise UsageError(
+            f"the registry has views on demand whose functions cannot be loaded here: {', '.join(broken)}:"
+            f" {type(error).__name__}: {error}",
+            state="nothing was registered",
+            next_step="install what they import, or take them out: feast -c feature_repo delete NAME",
+        ) from error
+
+
+def _loads(store: FeatureStore, view: str) -> bool:
+    try:
+        store.registry.get_on_demand_feature_view(view, store.project)
+    except Exception:  # it is told by whoever asks
+        return False
+    return True
 
 
 def _following(store: FeatureStore, contents: RepoContents) -> list[FeatureService]:
@@ -96,20 +127,42 @@ def _contents(settings: Settings) -> RepoContents:
     finally:
         sys.path.remove(str(REPO))
     own = [value for value in vars(services).values() if isinstance(value, FeatureService)]
+    named = {value.name: value for value in vars(services).values() if isinstance(value, OnDemandFeatureView)}
+    for view in named.values():
+        check_definition(view)
     for service in own:
-        check_projections(service.name, service.feature_view_projections, "nothing was registered")
+        _check_service(service, {**definitions.views, **named})
     views = list(definitions.views.values())
     return RepoContents(
         projects=[],
         data_sources=[view.batch_source for view in views],
         feature_views=views,
-        on_demand_feature_views=[value for value in vars(services).values() if isinstance(value, OnDemandFeatureView)],
+        on_demand_feature_views=list(named.values()),
         stream_feature_views=[],
         label_views=[],
         entities=list(definitions.entities.values()),
         feature_services=[*definitions.families.values(), *own],
         permissions=[],
     )
+
+
+def _check_service(service: FeatureService, views: Mapping[str, Any]) -> None:
+    """Refuse what only some of its readers could read.
+
+    Args:
+        views: by name, all that is defined.
+    """
+    state = "nothing was registered"
+    check_projections(service.name, service.feature_view_projections, state)
+    for projection in service.feature_view_projections:
+        if projection.name not in views:
+            raise UsageError(
+                f"service {service.name} reads {projection.name}, which is in no variable of feature_repo/services.py",
+                state=state,
+                next_step="give it a variable of its own: what is registered is found by those",
+            )
+        sources = getattr(views[projection.name], "source_feature_view_projections", {})
+        check_projections(service.name, [*sources.values()], state)
 
 
 def _is_new(difference: FeastObjectDiff) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -199,6 +200,9 @@ def service_plan(store: FeatureStore, service: str) -> ServicePlan:
                 )
     for computed in plan.on_demand:
         for column, kind in computed.request:
+            inputs = {part for name in computed.inputs for part in (name.split(":")[1], name.replace(":", "__"))}
+            if column in inputs:
+                raise _refusal(service, computed.name, f"asks for {column}, and is made of a feature of that name")
             if column in plan.key_kinds or plan.request[column] != kind:
                 raise _refusal(
                     service, computed.name, f"asks for {column}, which is a key or of another type elsewhere"
@@ -217,6 +221,7 @@ def _planned(store: FeatureStore, service: str, projections: Iterable[FeatureVie
             continue
         if view.aggregations:
             raise _refusal(service, projection.name, "aggregates over what it is asked for together")
+        check_projections(service, [*view.source_feature_view_projections.values()])
         sources = [
             _view_plan(service, source, _registered_view(store, service, source))
             for source in view.source_feature_view_projections.values()
@@ -240,12 +245,16 @@ def _merged(service: str, own: Iterable[ViewPlan], inputs: Iterable[ViewPlan]) -
         for feature, kind in more:
             known = replace(known, features=(*known.features, feature), kinds=(*known.kinds, kind))
         found[view.name] = known
+    names = Counter(name.lower() for name in found)
+    if alike := [name for name in found if names[name.lower()] > 1]:
+        raise _refusal(service, alike[0], f"is called as {alike[1]} is, which SQL does not tell apart")
     return tuple(found.values())
 
 
 def _registered_view(store: FeatureStore, service: str, projection: FeatureViewProjection) -> Any:
     """The view of a projection, of whatever kind."""
     from feast.errors import FeatureViewNotFoundException
+    from sqlalchemy.exc import SQLAlchemyError
 
     if projection.version_tag is not None:
         raise _refusal(service, projection.name, "is read in a version of Feast's own")
@@ -253,6 +262,11 @@ def _registered_view(store: FeatureStore, service: str, projection: FeatureViewP
         return store.registry.get_any_feature_view(projection.name, store.project)
     except FeatureViewNotFoundException:
         raise _refusal(service, projection.name, "is not registered", "register it, or leave it out") from None
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # whatever the text of a function does when it is loaded
+        why = f"cannot be loaded here: {type(error).__name__}: {error}"
+        raise _refusal(service, projection.name, why, "install what its function needs, or mend it") from error
 
 
 def _is_computed(view: Any) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from feast import FeatureService, Field, RequestSource
+from feast import FeatureService, FeatureView, Field, FileSource, RequestSource
 from feast import types as feast_types
 from feast.aggregation import Aggregation
 from feast.on_demand_feature_view import OnDemandFeatureView, on_demand_feature_view
@@ -17,15 +17,29 @@ from feast.on_demand_feature_view import OnDemandFeatureView, on_demand_feature_
 from content_signals.errors import BrokenData, UnknownName, UsageError
 from content_signals.features.answer import Status
 from content_signals.features.client import FeatureClient
+from content_signals.features.decode import exactly
 from content_signals.features.keys import read_from_text
 from tests.services.conftest import BOTH_STORES
-from tests.services.test_client_services import NOW, NUMBERED, STATS, feast  # noqa: F401  a fixture
+from tests.services.test_client_services import NOW, NUMBERED, STATS, TRACK, feast  # noqa: F401  a fixture
 
 ASKED = RequestSource(
     name="asked",
     schema=[Field(name="factor", dtype=feast_types.Int64), Field(name="words", dtype=feast_types.String)],
 )
 INT, DOUBLE, TEXT, TRUTH = feast_types.Int64, feast_types.Float64, feast_types.String, feast_types.Bool
+
+
+SMALLS_WIDE = FeatureView(
+    name="wide_inputs_v1",
+    entities=[TRACK],
+    schema=[
+        Field(name="track_id", dtype=TEXT),
+        Field(name="count", dtype=feast_types.Int32),
+        Field(name="share", dtype=feast_types.Float32),
+        Field(name="since", dtype=feast_types.UnixTimestamp),
+    ],
+    source=FileSource(name="wide_source", path="none", timestamp_field="event_ts"),
+)
 
 
 @on_demand_feature_view(
@@ -139,6 +153,53 @@ def test_two_inputs_of_one_name_are_told_apart_by_their_views(registered, store_
         found = client.get({"track_id": ["t1", "é", "t1"], "number": [0, 2**63 - 1, 5]}, NOW)
     assert found["sum"].tolist() == [4, 2**53 + 2, None]
     assert list(found.status("sum")) == [Status.PRESENT, Status.PRESENT, Status.MISSING]
+
+
+@on_demand_feature_view(
+    sources=[SMALLS_WIDE, ASKED],
+    schema=[Field(name="product", dtype=INT), Field(name="micros", dtype=INT), Field(name="types", dtype=TEXT)],
+)
+def wide_v1(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "product": rows["count"] * 1_000_000,
+            "micros": rows["since"].astype("int64"),
+            "types": [" ".join(str(kind) for kind in rows[["count", "share", "since"]].dtypes)] * len(rows),
+        }
+    )
+
+
+def test_functions_see_the_types_that_the_sdk_gives_them(registered, store_settings):
+    """A whole number of 32 bits would wrap round, and only where no key beside it is missing."""
+    registered.apply([SMALLS_WIDE, wide_v1, FeatureService(name="wide", features=[wide_v1])])
+    rows = {"track_id": ["t1"], "count": pd.array([5000], "int32"), "share": pd.array([0.5], "float32")}
+    registered.write_to_online_store("wide_inputs_v1", pd.DataFrame(rows | {"since": [NOW], "event_ts": [NOW]}))
+    asked = {"track_id": ["t1"], "factor": [1], "words": ["a"]}
+    expected = registered.get_online_features(
+        features=registered.get_feature_service("wide"), entity_rows=[{name: some[0] for name, some in asked.items()}]
+    ).to_dict()
+    with closing(FeatureClient("wide", store_settings, store=registered)) as client:
+        [found] = client.get(asked, NOW).dicts()
+    assert {f"wide_v1:{name}": values[0] for name, values in expected.items() if name not in asked} == found
+    assert found["wide_v1:product"] == 5_000_000_000
+
+
+@pytest.mark.parametrize("mode", ["pandas", "python"])
+def test_a_feature_may_be_called_as_what_it_is_made_of(registered, store_settings, mode):
+    def clipped(rows):
+        return {"plays": [None if plays is None else min(plays, 2) for plays in rows["plays"]]}
+
+    def clipped_frame(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[["plays"]].clip(upper=2)
+
+    body = clipped if mode == "python" else clipped_frame
+    view = on_demand_feature_view(sources=[STATS[["plays"]]], mode=mode, schema=[Field(name="plays", dtype=INT)])(body)
+    view.name = view.projection.name = "clipped_v1"
+    registered.apply([view, FeatureService(name="clipped", features=[view, STATS[["plays"]]])])
+    with closing(FeatureClient("clipped", store_settings, store=registered)) as client:
+        found = client.get(["t1", "é"], NOW)
+    assert found["clipped_v1:plays"].tolist() == [1, 2]
+    assert found["stats_v1:plays"].tolist() == [1, 2**53 + 1]
 
 
 def test_status_and_age_are_those_of_the_worst_input(registered, store_settings):
@@ -296,17 +357,66 @@ def test_what_cannot_be_computed_row_by_row_is_refused(registered, store_setting
         lambda rows: {"sum": rows["plays"]}
     )
     named.name = named.projection.name = "named_v1"
+    plays = RequestSource(name="plays", schema=[Field(name="plays", dtype=INT)])
+    clash = on_demand_feature_view(sources=[STATS, plays], mode="python", schema=[Field(name="sum", dtype=INT)])(
+        lambda rows: {"sum": rows["plays"]}
+    )
+    clash.name = clash.projection.name = "clash_v1"
     services = {
         "totals": ([totals], "view totals_v1 aggregates over what it is asked for together"),
         "named": ([named], "view named_v1 asks for track_id, which is a key"),
         "two": ([STATS.with_name("number_v1"), alike_v1], "view number_v1 is two things"),
+        "cased": ([STATS.with_name("Number_V1"), alike_v1], "view Number_V1 is called as number_v1 is"),
+        "clash": ([clash], "view clash_v1 asks for plays, and is made of a feature of that name"),
     }
     registered.apply(
-        [totals, named, clashing, *(FeatureService(name=name, features=some) for name, (some, _) in services.items())]
+        [
+            totals,
+            named,
+            clashing,
+            plays,
+            clash,
+            *(FeatureService(name=name, features=some) for name, (some, _) in services.items()),
+        ]
     )
     for name, (_, told) in services.items():
         with pytest.raises(UsageError, match=told):
             FeatureClient(name, store_settings, store=registered)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([5], 7),
+        ([0.5, float("nan")], 7),
+        ([True], 4),
+        ([["1"]], 14),
+        ([[1]], 12),
+        ([[True]], 14),
+        ([1e300], 6),
+        ([1.5], 4),
+        ([float("nan")], 4),
+        (["1"], 5),
+        ([b"1"], 2),
+        ([1], 8),
+    ],
+)
+def test_a_value_of_another_kind_is_not_read_as_one(values, kind):
+    with pytest.raises((ValueError, pa.ArrowException)):
+        exactly(values, kind)
+
+
+def test_a_value_of_the_kind_keeps_all_it_says():
+    before = datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)
+    assert exactly([before, None], 8).to_pylist() == [before.replace(microsecond=0), None]
+    assert exactly([[before]], 18).type == pa.list_(pa.timestamp("s", "UTC"))
+    assert exactly([3.0, None], 4).to_pylist() == [3, None]
+    assert exactly([2**63 - 1], 4).to_pylist() == [2**63 - 1]
+    assert exactly([1, 2.5], 5).to_pylist() == [1.0, 2.5]
+    assert exactly([float("inf"), 0.5], 6).to_pylist() == [float("inf"), 0.5]
+    assert exactly([None], 12).type == pa.list_(pa.string())
+    assert exactly(pa.array(["é"], pa.string_view()), 2).to_pylist() == ["é"]
+    assert exactly(np.array([1, 2]), 14 - 10).to_pylist() == [1, 2]
 
 
 def test_what_was_typed_has_the_kind_of_its_column():

@@ -221,23 +221,57 @@ def test_a_models_service_that_follows_live_moves_too_or_nothing_does(platform, 
     assert views_of(platform)[FAMILY] == [f"{FAMILY}_v1"]
 
 
-def test_a_service_with_a_view_on_demand_follows_only_what_that_is_made_of(platform, monkeypatch, tmp_path):
-    """Else it would read two versions in one call. A service that pins them does, if its owner wants that."""
+def test_a_service_with_a_view_on_demand_names_its_versions(platform, monkeypatch, tmp_path):
+    """Following, it would read two versions in one call, or hold up flips and ways back."""
     follower = (
         "follower = FeatureService(name='follower', tags={'follow': 'live'}, "
         "features=[length_v1, views['track_popularity_v1'][['best_position']]])"
     )
-    with_services(tmp_path, monkeypatch, f"{LENGTH}{follower}")
-    register(feature_store(platform.settings), platform.settings)
-    assert views_of(platform)["follower"] == ["length_v1", "track_popularity_v1"]
     before = views_of(platform)
-    with pytest.raises(UsageError, match="length_v1, computed on demand, is made of track_title_v1, not of") as error:
-        flip_family(platform, FAMILY, 2, REASON, "ranking")
-    assert "services.py" in error.value.next_step
+    with_services(tmp_path, monkeypatch, f"{LENGTH}{follower}")
+    with pytest.raises(UsageError, match="follows live, and length_v1, computed on demand, is made of") as error:
+        register(feature_store(platform.settings), platform.settings)
+    assert "pin its versions" in error.value.next_step
     assert views_of(platform) == before
     with_services(tmp_path, monkeypatch, f"{LENGTH}{follower.replace('live', 'pinned')}")
-    assert set(flip_family(platform, FAMILY, 2, REASON, "ranking").services) == {FAMILY}
-    assert views_of(platform)["follower"] == ["length_v1", "track_popularity_v1"]
+    for version in (2, 1):
+        assert set(flip_family(platform, FAMILY, version, REASON, "ranking").services) == {FAMILY}
+        assert views_of(platform)["follower"] == ["length_v1", "track_popularity_v1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            ("pairs = list(", "math.floor(1.5)\n    pairs = list("),
+            "view length_v1, .*, uses math, which stands outside",
+        ),
+        (("None in pair", "is_empty(pair)"), "view length_v1, .*, uses is_empty, which stands outside"),
+        (('rows["asked_ms"]', 'rows["track_id"]'), "view length_v1, .*, fails on values .*: KeyError: 'track_id'"),
+        (('"track_title_v1"][["duration_ms"]]', '"track_title_v1"][["duration_ms"]].with_name("a:b")'), "'a:b', which"),
+    ],
+)
+def test_a_view_on_demand_that_nobody_could_compute_is_refused(platform, monkeypatch, tmp_path, change, told):
+    """As soon as it is written, and by name: whoever wrote it can mend it."""
+    before = views_of(platform)
+    service = "lengths = FeatureService(name='lengths', features=[length_v1])"
+    with_services(tmp_path, monkeypatch, f"import math\n{LENGTH.replace(*change)}{service}")
+    with pytest.raises(UsageError, match=told) as error:
+        register(feature_store(platform.settings), platform.settings)
+    assert error.value.state == "nothing was registered"
+    assert views_of(platform) == before
+
+
+def test_a_view_on_demand_is_registered_once_whatever_names_it_has_and_not_without_one(platform, monkeypatch, tmp_path):
+    service = "lengths = FeatureService(name='lengths', features=[other])"
+    with_services(tmp_path, monkeypatch, f"{LENGTH}other = length_v1.with_name('other')\nagain = length_v1\n{service}")
+    register(feature_store(platform.settings), platform.settings)
+    assert views_of(platform)["lengths"] == ["length_v1"]
+    with_services(
+        tmp_path, monkeypatch, f"{LENGTH}kept = [length_v1]\ndel length_v1\n{service.replace('other', 'kept[0]')}"
+    )
+    with pytest.raises(UsageError, match="service lengths reads length_v1, which is in no variable"):
+        register(feature_store(platform.settings), platform.settings)
 
 
 def test_a_view_on_demand_is_registered_anew_when_its_function_has_changed(platform, monkeypatch, tmp_path):

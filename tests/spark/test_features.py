@@ -226,17 +226,26 @@ def test_the_command_reads_offline_as_of_a_moment(published, get, spark):
 
 
 def test_the_command_reads_what_is_computed_on_demand(published, get, monkeypatch, tmp_path):
+    renamed = LENGTH.replace('[["duration_ms"]]', '[["duration_ms"]].with_name("seed")')
     service = "lengths = FeatureService(name='lengths', features=[length_v1])"
-    with_services(tmp_path, monkeypatch, f"{LENGTH}{service}")
+    with_services(tmp_path, monkeypatch, f"{renamed}{service}")
     register(feature_store(published.settings), published.settings)
-    asked = ("lengths", "--keys", "track_id=a,?", "--keys", "asked_ms=1,2", "--as-of", noon_after(DAYS[1]).isoformat())
+    asked = (
+        "lengths",
+        "--keys",
+        "track_id=a,?",
+        "--keys",
+        f"asked_ms=1,{2**53 + 1}",
+        "--as-of",
+        noon_after(DAYS[1]).isoformat(),
+    )
     online_row, offline_row = (json.loads(get(*asked, *more, "--json"))[0] for more in ((), ("--offline",)))
     assert online_row["feature"] == offline_row["feature"] == "length_v1:mixed_ms"
     statuses = {key: (cell["value"], cell["status"]) for key, cell in online_row.items() if key != "feature"}
-    assert statuses == {"a / 1": (190_000 ^ 1, "present"), "? / 2": (None, "missing")}
+    assert statuses == {"a / 1": (190_000 ^ 1, "present"), f"? / {2**53 + 1}": (None, "missing")}
     assert {key: cell["value"] for key, cell in offline_row.items() if key != "feature"} == {
         "a / 1": 190_000 ^ 1,
-        "? / 2": None,
+        f"? / {2**53 + 1}": None,
     }
     with pytest.raises(UsageError, match="a value of asked_ms is int64"):
         get("lengths", "--keys", "track_id=a", "--keys", "asked_ms=much")

@@ -129,6 +129,19 @@ def test_what_is_computed_on_demand_is_the_same_by_either_engine(story, settings
     assert found.column("length_v1__mixed_ms").to_pylist() == values
 
 
+def test_what_is_made_of_the_question_alone_asks_no_engine(story, settings, both, monkeypatch, tmp_path):
+    view = (
+        '@on_demand_feature_view(sources=[asked], mode="python", schema=[Field(name="twice", dtype=Int64)])\n'
+        "def twice_v1(rows):\n"
+        '    return {"twice": [value * 2 for value in rows["asked_ms"]]}\n\n'
+    )
+    service = "twice = FeatureService(name='twice', features=[twice_v1])"
+    with_services(tmp_path, monkeypatch, f"{LENGTH}{view}{service}")
+    register(feature_store(settings), settings)
+    rows = pa.table({"label": [1, 2, 3], "asked_ms": [5, 2**53 + 1, -1], "event_timestamp": moments(AT, None, AT)})
+    assert both(rows, service="twice").column("twice_v1__twice").to_pylist() == [10, 2**54 + 2, -2]
+
+
 def test_what_was_known_survives_corrections_and_a_deleted_day(story, both):
     chance = random.Random(7)
     tell(story, chance)
