@@ -9,13 +9,14 @@ import math
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 
-from content_signals.signals.audio_clip import spectrum
+from content_signals.signals.audio_clip import rhythm, spectrum
 from content_signals.signals.audio_clip.excerpt import LONGEST_S, Excerpt
 from content_signals.signals.audio_clip.rhythm import rhythm_of
 from content_signals.signals.audio_clip.spectrum import BANDS, FRAME, HOP, RATE, SPEECH_RANGE_HZ, frames_of
-from tests.sounds import clicks, noise, sine
+from tests.sounds import AUDIO, clicks, needs_audio, noise, sine
 
 SOUNDS = {
     "noise": noise(2.0),
@@ -159,6 +160,51 @@ def test_clicks_at_random_have_little_confidence():
         at = round(beat * RATE)
         wave[at : at + 480] += sine(1_000, 0.03)
     assert rhythm_of(frames_of(wave).bands).tempo_confidence < 0.5
+
+
+HARMONIC = sum(sine(hz, 8.0, amplitude=0.15) for hz in (220.0, 277.18, 329.63))
+EVERY_10_MS = np.tile(np.eye(1, 160, dtype=np.float32)[0], 800)
+STEADY = {
+    **{f"a tone of {hz} Hz": sine(hz, 8.0) for hz in (50, 100, 440, 997, 6_000)},
+    "a faint tone": sine(440, 8.0, amplitude=0.01),
+    "a tone over a constant": sine(440, 8.0, amplitude=0.3) + np.float32(0.3),
+    "a chord": HARMONIC,
+    "a pulse every 10 ms": EVERY_10_MS,
+    "a tone that grows": sine(440, 8.0) * np.linspace(0.5, 1, 8 * RATE, dtype=np.float32),
+}
+
+
+@pytest.mark.parametrize("name", STEADY)
+def test_what_is_steady_has_neither_beat_nor_onset(name):
+    """As 16 bit store it: the rounding repeats with the tone, and nothing else rises."""
+    stored = np.round(STEADY[name] * 32_767).astype(np.float32) / 32_768
+    found = rhythm_of(frames_of(stored).bands)
+    assert (found.tempo_bpm, found.tempo_confidence, found.onsets_per_second) == (None, None, 0)
+
+
+def test_a_soft_beat_over_a_chord_is_one():
+    """A drum of 60 Hz, weaker than the chord, swells within 5 ms twice a second: few bands rise, and little."""
+    at = np.arange(6_400) / RATE
+    drum = 0.1 * np.sin(2 * np.pi * 60 * at) * np.exp(-at / 0.05) * (1 - np.exp(-at / 0.005))
+    wave = HARMONIC.copy()
+    for start in range(RATE // 4, len(wave) - len(drum), RATE // 2):
+        wave[start : start + len(drum)] += drum.astype(np.float32)
+    found = rhythm_of(frames_of(wave).bands)
+    assert octaves_off(found.tempo_bpm, 120) < 0.01
+    assert found.onsets_per_second == pytest.approx(2, abs=0.3)
+
+
+@needs_audio
+def test_the_floors_change_no_real_clip(monkeypatch):
+    """Rain, the sea and a chainsaw rise least of what lasts 4 s, and half a second of speech of all."""
+    files = sorted(path for kind in ("ogg", "wav") for path in AUDIO.rglob(f"*.{kind}"))
+    waves = (soundfile.read(path, dtype="float32", always_2d=True) for path in files)
+    bands = [frames_of(soxr.resample(wave.mean(axis=1), rate, RATE)).bands for wave, rate in waves]
+    found = [rhythm_of(each) for each in bands]
+    monkeypatch.setattr(rhythm, "_LEAST_BEAT_DB", 0.0)
+    monkeypatch.setattr(rhythm, "_LEAST_ONSET_DB", 0.0)
+    assert found == [rhythm_of(each) for each in bands]
+    assert all(each.onsets_per_second > 0 for each in found)
 
 
 def test_what_has_no_tempo():

@@ -13,7 +13,7 @@ AUDIO_CLIP_V1 = Table(
     content=Content(
         id="sha256",
         reads=("path", "bytes"),
-        revision="audio-4 silero-vad-16k:9ccdacc4719d class-v1:3279800aa201",
+        revision="audio-5 silero-vad-16k:9ccdacc4719d class-v1:3279800aa201",
         batch=500,
     ),
     columns=(

@@ -3,8 +3,9 @@
 The method is librosa's: onset strength is the mean rise of the mel bands in decibels; its autocorrelation in windows of
 8 s shows how well it repeats after each lag; a broad preference for tempos near 120 chooses among its peaks. librosa
 itself would compile code in every new worker's image, and takes a window at every frame where one a second says the
-same. Two things are added: lags are read between frames, so that a tempo is not one of few values; and there is a
-confidence.
+same. Three things are added: lags are read between frames, so that a tempo is not one of few values; there is a
+confidence; and where nothing rises as far as sounds do, there is no beat. All else is relative to the clip's strongest
+rise: without that floor the rounding of a steady tone would beat with a confidence of 1.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ SHORTEST_S = 4.0  # two beats at the slowest tempo: less cannot repeat
 _WINDOW_S, _STEP_S = 8.0, 1.0
 _USUAL_BPM, _OCTAVES = 120.0, 1.0  # the preference: a bell over the logarithm of tempo, and its width
 _FLOOR_DB = 80.0  # below the strongest band, as in librosa: what is weaker does not rise
+# What the clip's strongest rise must reach, in dB. Of tones and chords in 16 bit the rounding rises by up to 0.4; real
+# clips of 4 s and more by 1.5 at least, of half a second by 0.33 (`docs/content/audio_clip.md`).
+_LEAST_BEAT_DB, _LEAST_ONSET_DB = 0.6, 0.25
+_HEARD_DB = 60.0  # below the strongest band: in what is weaker stands the rounding of a tone, and it rises
 _PROMINENCE = 0.1  # an onset stands out by this share of the clip's strongest one
 _APART_S = 0.05
 _SMOOTHING = np.array(
@@ -38,10 +43,10 @@ class Rhythm:
     """What repeats.
 
     Attributes:
-        tempo_bpm: beats a minute; None for less than 4 s, and where nothing rises. The half or the double of what a
-            listener would tap is as good an answer: they repeat as well.
+        tempo_bpm: beats a minute; None for less than 4 s, and where no rise reaches 0.6 dB. The half or the double of
+            what a listener would tap is as good an answer: they repeat as well.
         tempo_confidence: how well the onsets repeat after a beat: 1 perfectly, 0 not at all. None with the tempo.
-        onsets_per_second: rises that stand out.
+        onsets_per_second: rises that stand out; 0 where none reaches 0.25 dB.
     """
 
     tempo_bpm: float | None
@@ -51,26 +56,31 @@ class Rhythm:
 
 def rhythm_of(bands: Floats) -> Rhythm:
     """The rhythm of the powers of mel bands, [frames, bands]."""
-    strength = onset_strength(bands)
+    decibels = _decibels(bands)
+    strength = _rises(decibels)
+    strongest = _rises(np.maximum(decibels, decibels.max() - _HEARD_DB)).max()
     seconds = len(strength) / FRAMES_PER_S
-    tempo, confidence = _tempo(strength) if seconds >= SHORTEST_S else (None, None)
-    return Rhythm(tempo, confidence, _onsets(strength) / seconds)
+    beats = seconds >= SHORTEST_S and strongest >= _LEAST_BEAT_DB
+    tempo, confidence = _tempo(strength) if beats else (None, None)
+    return Rhythm(tempo, confidence, _onsets(strength) / seconds if strongest >= _LEAST_ONSET_DB else 0.0)
 
 
-def onset_strength(bands: Floats) -> Doubles:
-    """Mean rise over the bands from the frame before, in decibels, [frames]; the first is 0."""
+def _decibels(bands: Floats) -> Floats:
     strongest = max(float(bands.max()), 1e-10)
-    decibels = 10 * np.log10(np.maximum(bands, strongest * 10 ** (-_FLOOR_DB / 10)))
+    decibels: Floats = 10 * np.log10(np.maximum(bands, strongest * 10 ** (-_FLOOR_DB / 10)))
+    return decibels
+
+
+def _rises(decibels: Floats) -> Doubles:
+    """Mean rise over the bands from the frame before, in decibels, [frames]; the first is 0."""
     rises = np.maximum(0, np.diff(decibels, axis=0, prepend=decibels[:1]))
     strength: Doubles = rises.mean(axis=1, dtype=np.float64)
     return strength
 
 
 def _onsets(strength: Doubles) -> int:
-    strongest = strength.max()
-    if strongest <= 0:
-        return 0
-    peaks, _ = find_peaks(strength / strongest, prominence=_PROMINENCE, distance=round(_APART_S * FRAMES_PER_S))
+    relative = strength / strength.max()
+    peaks, _ = find_peaks(relative, prominence=_PROMINENCE, distance=round(_APART_S * FRAMES_PER_S))
     return len(peaks)
 
 
