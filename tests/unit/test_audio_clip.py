@@ -7,10 +7,12 @@ import math
 import sys
 from subprocess import run
 
+import duckdb
 import numpy as np
 import pytest
 
 from content_signals.models import voice
+from content_signals.quality.suite import read_suite
 from content_signals.signals.audio_clip.classes import CLASSES, FEATURES, MODEL, Classifier, classifier, features_of
 from content_signals.signals.audio_clip.clip import analyst
 from content_signals.signals.audio_clip.contract import AUDIO_CLIP_V1
@@ -43,6 +45,32 @@ def test_silence_has_nulls_where_nothing_can_be_said():
     assert {name for name, value in found.items() if value is None} == SOUNDLESS
     assert (found["silence_ratio"], found["clipping_ratio"], found["onsets_per_second"]) == (1.0, 0.0, 0.0)
     assert found["duration_ms"] == found["analysed_ms"] == 5_000
+
+
+FAINT = {
+    "a tone": sine(440, 1, amplitude=1e-30),
+    "one sample": 1e-25 * np.eye(1, 16_000, 5, dtype=np.float32)[0],
+    "the smallest numbers": sine(440, 1, amplitude=1e-43),
+    "tone and silence": np.concatenate([sine(440, 1, amplitude=1e-21), np.zeros(80_000, np.float32)]),
+}
+
+
+@pytest.mark.parametrize("name", FAINT)
+def test_no_critical_rule_holds_a_day_for_a_faint_clip(name):
+    """Conditions of the suite that say how columns go together, asked in DuckDB."""
+    found = described(bytes_of(FAINT[name], encoding="FLOAT"))
+    types = {"bigint": "BIGINT", "int": "INTEGER", "double": "DOUBLE", "string": "VARCHAR"}
+    columns = ", ".join(f"?::{types[column.type]} AS {column.name}" for column in AUDIO_CLIP_V1.computed)
+    rules = [rule["kwargs"] for rule in read_suite("audio_clip_v1")["expectations"] if rule["severity"] == "critical"]
+    conditions = [
+        (kwargs["column"], kwargs["row_condition"]["pass_through_filter"])
+        for kwargs in rules
+        if "row_condition" in kwargs and kwargs["column"] in found
+    ]
+    assert len(conditions) > 5
+    for column, condition in conditions:
+        query = f"SELECT count({column}) FROM (SELECT {columns}) WHERE {condition}"
+        assert duckdb.execute(query, list(found.values())).fetchone() == (0,), condition
 
 
 def test_one_sample_is_a_clip():

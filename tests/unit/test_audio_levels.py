@@ -44,6 +44,16 @@ def test_silence_has_no_level():
     assert level(np.zeros(RATE, np.float32)) == Level(None, None, 0.0, 1.0)
 
 
+@pytest.mark.parametrize("amplitude", [1e-19, 1e-23, 1e-30, 1e-37])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_faintest_sine_has_both_levels(amplitude, channels):
+    """As floats store it: its squares are less than single precision has."""
+    found = level(np.stack([sine(997, 1, RATE, amplitude)] * channels, axis=1))
+    assert found.peak_dbfs == pytest.approx(20 * math.log10(amplitude), abs=0.001)
+    assert found.rms_dbfs == pytest.approx(20 * math.log10(amplitude / math.sqrt(2)), abs=0.001)
+    assert found.silence_ratio == 1
+
+
 @pytest.mark.parametrize("gain", [1.01, 1.5, 4.0])
 def test_a_sine_that_is_cut_off_is_clipped_for_as_long_as_it_would_be_above(gain):
     """A sine of amplitude g is above 1 for 2/pi * acos(1/g) of the time."""

@@ -45,7 +45,7 @@ class LevelMeter:
         self._frame = max(1, round(rate * _FRAME_S))
         self._peak, self._frames, self._clipped, self._silent = 0.0, 0, 0, 0
         self._energy = 0.0
-        self._open_frame = np.zeros(0, np.float32)  # mean powers of a frame that goes on in the next block
+        self._open_frame = np.zeros(0)  # mean powers of a frame that goes on in the next block
         self._last = np.zeros((2 * (_RUN - 1), channels), np.bool_)
 
     def see(self, block: NDArray[np.float32]) -> None:
@@ -54,7 +54,9 @@ class LevelMeter:
         self._peak = max(self._peak, float(magnitudes.max()))
         self._frames += len(block)
         self._count_clipped(magnitudes >= self._full_scale)
-        powers = np.concatenate([self._open_frame, np.einsum("fc,fc->f", block, block) / np.float32(self._channels)])
+        # In double precision: the square of 1e-23 is 0 in single, and a recording would have a peak and no mean.
+        squares = np.einsum("fc,fc->f", block, block, dtype=np.float64)
+        powers = np.concatenate([self._open_frame, squares / self._channels])
         whole = len(powers) - len(powers) % self._frame
         self._count_silent(powers[:whole].reshape(-1, self._frame))
         self._open_frame = powers[whole:]
@@ -79,8 +81,8 @@ class LevelMeter:
             runs = seen[:-2] & seen[1:-1] & seen[2:]
             self._clipped += int((runs[:-2] | runs[1:-1] | runs[2:]).sum())
 
-    def _count_silent(self, frames: NDArray[np.float32]) -> None:
-        means = frames.mean(axis=1, dtype=np.float64)
+    def _count_silent(self, frames: NDArray[np.float64]) -> None:
+        means = frames.mean(axis=1)
         self._energy += float(means.sum()) * frames.shape[1]
         self._silent += int((means < _SILENT_POWER).sum()) * frames.shape[1]
 
