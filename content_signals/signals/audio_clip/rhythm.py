@@ -56,23 +56,21 @@ class Rhythm:
 
 def rhythm_of(bands: Floats) -> Rhythm:
     """The rhythm of the powers of mel bands, [frames, bands]."""
-    decibels = _decibels(bands)
-    strength = _rises(decibels)
-    strongest = _rises(np.maximum(decibels, decibels.max() - _HEARD_DB)).max()
+    strength, strongest = onset_strength(bands), onset_strength(bands, _HEARD_DB).max()
     seconds = len(strength) / FRAMES_PER_S
     beats = seconds >= SHORTEST_S and strongest >= _LEAST_BEAT_DB
     tempo, confidence = _tempo(strength) if beats else (None, None)
     return Rhythm(tempo, confidence, _onsets(strength) / seconds if strongest >= _LEAST_ONSET_DB else 0.0)
 
 
-def _decibels(bands: Floats) -> Floats:
+def onset_strength(bands: Floats, within_db: float = _FLOOR_DB) -> Doubles:
+    """Mean rise over the bands from the frame before, in decibels, [frames]; the first is 0.
+
+    Args:
+        within_db: below the strongest band: what is weaker does not rise.
+    """
     strongest = max(float(bands.max()), 1e-10)
-    decibels: Floats = 10 * np.log10(np.maximum(bands, strongest * 10 ** (-_FLOOR_DB / 10)))
-    return decibels
-
-
-def _rises(decibels: Floats) -> Doubles:
-    """Mean rise over the bands from the frame before, in decibels, [frames]; the first is 0."""
+    decibels = 10 * np.log10(np.maximum(bands, strongest * 10 ** (-within_db / 10)))
     rises = np.maximum(0, np.diff(decibels, axis=0, prepend=decibels[:1]))
     strength: Doubles = rises.mean(axis=1, dtype=np.float64)
     return strength
