@@ -5,34 +5,78 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO
+
+from content_signals.signals.audio_clip.unusable import Unusable
 
 # First bytes -> the container. libsndfile knows more, and tries each of them on whatever it is given: a text may look
 # like one.
-_SIGNATURES = {b"RIFF": "WAV", b"RIFX": "WAV", b"FORM": "AIFF", b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3"}
+_SIGNATURES = {
+    **dict.fromkeys((b"RIFF", b"RIFX", b"RF64", b"BW64"), "WAV"),
+    b"FORM": "AIFF",
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+    b"ID3": "MP3",
+}
+_FORMS = {"WAV": (b"WAVE",), "AIFF": (b"AIFF", b"AIFC")}  # bytes 8 to 12: such files hold pictures and videos too
 KNOWN = ("WAV", "AIFF", "FLAC", "Ogg", "MP3")
 
 _PAGE = b"OggS\0"  # and the version
 _LARGEST_PAGE = 27 + 255 + 255 * 255  # RFC 3533: header, table of segments, segments
 _PAGE_HEADER, _FIRST_PAGE, _LAST_PAGE = 27, 2, 4  # bytes before the table; flags: of a stream
 _SEARCHED_BYTES = 2 * _LARGEST_PAGE  # the last page, and tags that some tools append
-_SAMPLES = {b"RIFF": ("<", b"data"), b"RIFX": (">", b"data"), b"FORM": (">", b"SSND")}  # byte order, chunk of samples
+# Byte order and name of the chunk of samples.
+_SAMPLES = {
+    **dict.fromkeys((b"RIFF", b"RF64", b"BW64"), ("<", b"data")),
+    b"RIFX": (">", b"data"),
+    b"FORM": (">", b"SSND"),
+}
 _OPEN_ENDED = 0x7FFF_0000  # what writes to a pipe does not know the size, and writes 0 or about the largest there is
+_ALL_ONES = 0xFFFF_FFFF
 _MOST_CHUNKS = 1_000
-_FIRST_FRAME = 200  # its header stands behind 38 bytes at most; there may be some padding before
+_MOST_TAGS = 100  # files have one, sometimes two: an endless row of empty ones is no sound
+
+
+@dataclass(frozen=True)
+class SampleChunk:
+    """Where a WAV or AIFF has its samples.
+
+    Attributes:
+        start: of its samples, in bytes.
+        length: bytes of samples, as the file says; about 2**32 where what wrote it did not know.
+        length_at, length_format: where that stands, and how (of `struct`).
+        is_unsized: whether it says 0 and samples follow: neither nothing nor a row of other chunks up to the end.
+    """
+
+    start: int
+    length: int
+    length_at: int
+    length_format: str
+    is_unsized: bool
 
 
 def container(head: bytes) -> str | None:
-    """The container by its first bytes, of which four are enough; None for one that is not read here."""
+    """The container by its first twelve bytes; None for one that is not read here.
+
+    Raises:
+        Unusable: a WAV or AIFF by its first four bytes alone.
+    """
     if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2:  # an MPEG frame of layer III
         return "MP3"
-    return next((name for signature, name in _SIGNATURES.items() if head.startswith(signature)), None)
+    kind = next((name for signature, name in _SIGNATURES.items() if head.startswith(signature)), None)
+    if kind in _FORMS and len(head) >= 12 and head[8:12] not in _FORMS[kind]:
+        family = head[:4].decode()
+        raise Unusable(f"not audio that is read here: a file of the {family} family, and no {kind}")
+    return kind
 
 
 def is_cut(file: IO[bytes], kind: str) -> bool:
     """Whether the container itself says that there should be more. Leaves the file at its start.
 
-    FLAC says how many samples there should be, and the decoder counts them; so does an MP3 that `says_its_length`.
+    FLAC says how many samples there should be, and the decoder counts them; so does an MP3 that `says_its_length`
+    (`mpeg.py`).
     """
     try:
         size = file.seek(0, os.SEEK_END)
@@ -62,30 +106,14 @@ def is_chained(file: IO[bytes]) -> bool:
         return False
 
 
-def says_its_length(file: IO[bytes]) -> bool:
-    """Whether an MP3 has a header of Xing, LAME or Fraunhofer with the number of its frames. Leaves it at its start.
-
-    Without one the decoder guesses from the size and the first frame, stops where it has guessed, and is wrong
-    wherever the bit rate varies.
-    """
-    try:
-        file.seek(after_tags(file))
-        frame = file.read(_FIRST_FRAME)
-        at = max(frame.find(b"Xing"), frame.find(b"Info"))
-        counted = at >= 0 and len(frame) > at + 7 and frame[at + 7] & 1  # a flag: the number of frames is there
-        return bool(counted) or b"VBRI" in frame
-    finally:
-        file.seek(0)
-
-
-def after_tags(file: IO[bytes]) -> int:
-    """Where the tags in front of an MP3 end (ID3v2.4, 3.1)."""
-    at = 0
-    file.seek(0)
-    while (head := file.read(10)).startswith(b"ID3") and len(head) == 10:
+def after_tags(data: mmap.mmap, at: int = 0) -> int:
+    """Where the tags that stand at a place end (ID3v2.4, 3.1): the place itself where there are none."""
+    for _ in range(_MOST_TAGS):
+        head = data[at : at + 10]
+        if len(head) < 10 or not head.startswith(b"ID3"):
+            break
         size = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(head[6:])))
         at += 10 + size + (10 if head[5] & 0x10 else 0)
-        file.seek(at)
     return at
 
 
@@ -106,15 +134,48 @@ def _ogg_is_cut(file: IO[bytes], size: int) -> bool:
 
 
 def _chunks_are_cut(file: IO[bytes], size: int) -> bool:
-    """The chunk of samples says its size."""
+    """The chunk of samples says its size. Where there is none the decoder says so."""
+    chunk = sample_chunk(file, size)
+    return chunk is not None and 0 < chunk.length < _OPEN_ENDED and chunk.start + chunk.length > size
+
+
+def sample_chunk(file: IO[bytes], size: int) -> SampleChunk | None:
+    """The chunk of samples of a WAV or AIFF, None where there is none.
+
+    Args:
+        size: of the file, in bytes.
+    """
     file.seek(0)
     order, samples = _SAMPLES[file.read(12)[:4]]
+    long: tuple[int, int] | None = None
+    for name, length, start in _chunks(file, order):
+        if name == b"ds64":  # of RF64: sizes of 64 bits, where those of 32 are all ones
+            file.seek(start + 8)
+            long = (int.from_bytes(file.read(8), "little"), start + 8)
+        if name == samples:
+            told, at, layout = (*long, "<Q") if long and length == _ALL_ONES else (length, start - 4, f"{order}I")
+            return SampleChunk(start, told, at, layout, told == 0 and _samples_follow(file, order, start, size))
+    return None
+
+
+def _chunks(file: IO[bytes], order: str) -> Iterator[tuple[bytes, int, int]]:
+    """Name, length and start of each chunk from here on."""
     for _ in range(_MOST_CHUNKS):
         header = file.read(8)
         if len(header) < 8:
-            return False  # no samples: the decoder says so
+            return
         name, length = struct.unpack(f"{order}4sI", header)
-        if name == samples:
-            return bool(0 < length < _OPEN_ENDED and file.tell() + length > size)
-        file.seek(length + length % 2, os.SEEK_CUR)
-    return False
+        start = file.tell()
+        yield name, length, start
+        file.seek(start + length + length % 2)
+
+
+def _samples_follow(file: IO[bytes], order: str, start: int, size: int) -> bool:
+    """Whether more stands there than other chunks, such as a list of tags: they end with the file, and have names."""
+    file.seek(start)
+    at = start
+    for name, length, behind in _chunks(file, order):
+        if not (name.isascii() and name.decode().isprintable()):
+            return True
+        at = behind + length + length % 2
+    return at not in (size, size + 1)

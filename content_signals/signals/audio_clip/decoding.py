@@ -11,8 +11,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from content_signals.signals.audio_clip.containers import KNOWN, container, is_chained, is_cut, says_its_length
-from content_signals.signals.audio_clip.mpeg import counted
+from content_signals.signals.audio_clip.containers import KNOWN, container, is_chained, is_cut
+from content_signals.signals.audio_clip.mpeg import counted, says_its_length
+from content_signals.signals.audio_clip.plain import sized, untagged
 from content_signals.signals.audio_clip.unusable import Unusable
 
 LONGEST_S = (
@@ -91,45 +92,67 @@ def opened(file: IO[bytes]) -> Iterator[Sound]:
     Raises:
         Unusable: what cannot be decoded, is cut short, or is no clip.
     """
-    kind = container(file.read(12))
+    with untagged(file) as (bare, tagged):
+        kind = _kind(bare, tagged=tagged)
+        if is_cut(bare, kind):
+            raise cut_short()
+        if kind == "Ogg" and is_chained(bare):
+            raise Unusable("a chained Ogg: several streams follow each other, and the first alone would be read")
+        with _with_length(bare, kind) as whole, _decoder(whole, kind) as decoder:
+            yield _sound(decoder)
+
+
+def _kind(file: IO[bytes], *, tagged: bool) -> str:
+    """The container. Behind tags, which are an MP3's own, whatever is not known is damage in front of its frames."""
+    head = file.read(12)
+    file.seek(0)
+    if tagged and not head:
+        raise Unusable(_no_header("MP3"))
+    kind = container(head) or ("MP3" if tagged else None)
     if kind is None:
         raise Unusable(f"not audio that is read here: neither {', '.join(KNOWN[:-1])} nor {KNOWN[-1]}")
-    if is_cut(file, kind):
-        raise cut_short()
-    if kind == "Ogg" and is_chained(file):
-        raise Unusable("a chained Ogg: several streams follow each other, and the first alone would be read")
-    with _with_length(file, kind) as whole, _decoder(whole, kind) as decoder:
-        if not LOWEST_RATE <= decoder.samplerate <= HIGHEST_RATE:
-            raise Unusable(f"a sample rate outside {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz")
-        sound = Sound(
-            decoder,
-            f"{decoder.format}/{decoder.subtype}",
-            decoder.samplerate,
-            decoder.channels,
-            decoder.frames,
-            _FULL_SCALE.get(decoder.subtype, 32767 / 32768),
-        )
-        if sound.frames >= _UNKNOWN_FRAMES:
-            raise Unusable("its header does not say how long it is")
-        if sound.frames > sound.most_frames:
-            raise too_long()
-        yield sound
+    return kind
+
+
+def _sound(decoder: soundfile.SoundFile) -> Sound:
+    if not LOWEST_RATE <= decoder.samplerate <= HIGHEST_RATE:
+        raise Unusable(f"a sample rate outside {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz")
+    sound = Sound(
+        decoder,
+        f"{decoder.format}/{decoder.subtype}",
+        decoder.samplerate,
+        decoder.channels,
+        decoder.frames,
+        _FULL_SCALE.get(decoder.subtype, 32767 / 32768),
+    )
+    if sound.frames >= _UNKNOWN_FRAMES:
+        raise Unusable("its header does not say how long it is")
+    if sound.frames > sound.most_frames:
+        raise too_long()
+    return sound
 
 
 @contextmanager
 def _with_length(file: IO[bytes], kind: str) -> Iterator[IO[bytes]]:
-    """The file, or, of an MP3 that does not count its frames, a copy that does."""
-    if kind != "MP3" or says_its_length(file):
+    """The file, or a copy that says how long it is: of an MP3 that does not count its frames, of a WAV of size 0."""
+    if kind == "WAV":
+        with sized(file) as whole:
+            yield whole
+    elif kind != "MP3" or says_its_length(file):
         yield file
-        return
+    else:
+        with _counted(file) as whole:
+            yield whole
+
+
+def _counted(file: IO[bytes]) -> IO[bytes]:
     try:
         copy = counted(file, LONGEST_S + 1)
     except EOFError:
         raise cut_short() from None
     if copy is None:
-        raise Unusable(_no_header(kind))
-    with copy:
-        yield copy
+        raise Unusable(_no_header("MP3"))
+    return copy
 
 
 @contextmanager

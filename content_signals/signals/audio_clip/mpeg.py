@@ -7,6 +7,7 @@ ISO/IEC 11172-3 and 13818-3; that of Xing, which counts them, is what encoders w
 from __future__ import annotations
 
 import mmap
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,13 @@ _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 
 _MONO = 3
 _ROOMY = 9  # number of a bit rate at which a frame has room for the header
 _COUNTS = 3  # flags: the number of frames is there, and that of bytes
+_FIRST_FRAME = 200  # its header stands behind 38 bytes at most; there may be some padding before
+_ENDING_TAG = 128  # bytes of ID3v1, which stands behind the frames
+_NEAR = 4_096  # bytes: what tells its size may leave out the frame it stands in, and there may be some padding
+_SURE = 4  # frames in a row are no chance
+# What looks like the header of a frame. Found without coming back to Python for every byte of 255.
+_HEADER = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]")
+_MOST_PLACES = 100_000  # of 256 MiB at random 12,000 look so; a file that is made to takes minutes
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,45 @@ class _Frame:
         return (self.version, self.rate, self.channels) == (other.version, other.rate, other.channels)
 
 
+def says_its_length(file: IO[bytes]) -> bool:
+    """Whether an MP3 has a header of Xing, LAME or Fraunhofer that counts all its frames. Leaves it at its start.
+
+    Without one the decoder guesses from the size and the first frame, stops where it has guessed, and is wrong wherever
+    the bit rate varies. Where files were joined, the header of the first counts its own, and the decoder stops there.
+    """
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        size = _told_size(data[:_FIRST_FRAME])
+        return size is not None and not (size and _goes_on_behind(data, size))
+
+
+def _told_size(frame: bytes) -> int | None:
+    """Bytes by the header in the first frame; 0 where it counts frames alone, None where it counts none."""
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at >= 0 and len(frame) > at + 7 and frame[at + 7] & 1:
+        return int.from_bytes(frame[at + 12 : at + 16], "big") if frame[at + 7] & 2 else 0
+    at = frame.find(b"VBRI")
+    return int.from_bytes(frame[at + 10 : at + 14], "big") if at >= 0 else None
+
+
+def _goes_on_behind(data: mmap.mmap, at: int) -> bool:
+    """Whether another MP3 stands there, be it with tags between. Only what is near is looked at."""
+    at += _ENDING_TAG if data[at : at + 3] == b"TAG" else 0
+    at = after_tags(data, at)
+    near = data[at : at + _NEAR]
+    return any(_is_row(data, at + place.start()) for place in _HEADER.finditer(near))
+
+
+def _is_row(data: mmap.mmap, at: int) -> bool:
+    """Whether as many frames stand there as are no chance."""
+    first = _frame(data, at)
+    for _ in range(_SURE):
+        frame = _frame(data, at)
+        if frame is None or first is None or not frame.is_like(first):
+            return False
+        at += frame.length
+    return True
+
+
 def counted(file: IO[bytes], most_seconds: float) -> IO[bytes] | None:
     """A copy of an MP3 with its frames alone, and a header that counts them; None where there are none.
 
@@ -63,7 +110,7 @@ def counted(file: IO[bytes], most_seconds: float) -> IO[bytes] | None:
         Unusable: frames of two formats follow each other.
     """
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = list(_runs(data, after_tags(file), most_seconds))
+        found = list(_runs(data, most_seconds))
         if not found:
             return None
         frames, size = sum(count for _, _, count in found), sum(end - first for first, end, _ in found)
@@ -76,11 +123,12 @@ def counted(file: IO[bytes], most_seconds: float) -> IO[bytes] | None:
     return copy
 
 
-def _runs(data: mmap.mmap, start: int, most_seconds: float) -> Iterator[tuple[int, int, int]]:
+def _runs(data: mmap.mmap, most_seconds: float) -> Iterator[tuple[int, int, int]]:
     """Where frames follow each other: first byte, the one behind the last, how many. What is between is no frame."""
-    at, seconds = start, 0.0
+    at, seconds = 0, 0.0
     like: _Frame | None = None
-    while seconds <= most_seconds and (at := _next(data, at, like)) >= 0:
+    places = iter(range(_MOST_PLACES))
+    while seconds <= most_seconds and (at := _next(data, at, like, places)) >= 0:
         first, count = at, 0
         while seconds <= most_seconds and (frame := _frame(data, at)) and frame.is_like(like or frame):
             if at + frame.length > len(data):
@@ -90,15 +138,22 @@ def _runs(data: mmap.mmap, start: int, most_seconds: float) -> Iterator[tuple[in
         yield first, at, count
 
 
-def _next(data: mmap.mmap, at: int, like: _Frame | None) -> int:
-    """The next place from which frames follow each other; -1: there is none."""
-    while at >= 0:
+def _next(data: mmap.mmap, at: int, like: _Frame | None, places: Iterator[int]) -> int:
+    """The next place from which frames follow each other; -1: there is none.
+
+    Args:
+        places: as many as may be looked at in the whole file.
+    """
+    while found := _HEADER.search(data, at):
+        at = found.start()
+        if next(places, None) is None:
+            raise Unusable(f"damaged: {_MOST_PLACES:,} places in it look like frames of an MP3, and are none")
         frame = _frame(data, at)
         if frame and _goes_on(data, at, frame, last=like is None):
             if like and not frame.is_like(like):
                 raise Unusable("its format changes on the way")
             return at
-        at = data.find(b"\xff", at + 1)
+        at += 1
     return -1
 
 
