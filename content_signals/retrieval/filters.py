@@ -19,7 +19,8 @@ from content_signals.errors import UnknownName, UsageError
 if TYPE_CHECKING:
     from feast.filter_models import ComparisonFilter, CompoundFilter
 
-_CONDITION = re.compile(r"\s*(\w+)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*", re.DOTALL)
+_CONDITION = re.compile(r"\s*(\w+)\s*(!=|<=|>=|==?|<|>)\s*(.*?)\s*", re.DOTALL)
+_QUOTED = re.compile(r"""(["'])(.*)\1""", re.DOTALL)
 _BY_SIGN = {
     "=": ("eq", pc.equal), "!=": ("ne", pc.not_equal), "<": ("lt", pc.less), "<=": ("lte", pc.less_equal),
     ">": ("gt", pc.greater), ">=": ("gte", pc.greater_equal),
@@ -53,13 +54,20 @@ def _condition(text: str, signals: pa.Schema) -> Condition:
     if not read:
         raise UsageError(f"{text!r} is no condition", next_step="NAME=VALUE, with = != < <= > or >=; VALUE,VALUE: any")
     name, sign, told = read.groups()
+    sign = "=" if sign == "==" else sign
     if name not in signals.names:
         raise UnknownName("signal of the index", name, signals.names)
     kind = signals.field(name).type
     if sign not in ("=", "!=") and not is_number(kind):
         raise UsageError(f"{text!r}: {name} is no number, and has no order", next_step=f"{name}=… or {name}!=…")
     parts = told.split(",") if sign in ("=", "!=") else [told]
-    return Condition(name, sign, tuple(_value(text, part.strip(), kind) for part in parts))
+    return Condition(name, sign, tuple(_value(text, _bare(part), kind) for part in parts))
+
+
+def _bare(part: str) -> str:
+    """A value without the blanks and the pair of quotes around it."""
+    quoted = _QUOTED.fullmatch(part.strip())
+    return quoted[2] if quoted else part.strip()
 
 
 def is_number(kind: pa.DataType) -> bool:

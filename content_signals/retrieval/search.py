@@ -38,6 +38,7 @@ MOST = 1_000
 MOST_ASKED = 16_384  # what a Milvus server gives at most
 HANGS_AFTER = 30.0  # seconds: a look at what is live that has not ended by then is not waited for any more
 FEW_EPISODES = 500  # as many are named to the document store one by one
+_LONGEST_WAIT = 3_600  # seconds
 LONGEST_QUERY = 10_000  # characters
 TAKEDOWNS_AGE = 5.0  # seconds: how long something that was taken down may still be found
 _WORDS, _MEANING = "words", "meaning"
@@ -339,8 +340,12 @@ def _check(query: str, k: int, deadline: float) -> None:
         )
     if not 1 <= k <= MOST:
         raise UsageError(f"k is {k}; from 1 to {MOST} chunks can be asked for", next_step="--k 10")
-    if deadline <= 0:
-        raise UsageError(f"a deadline of {deadline} s has passed already", next_step="--deadline 5")
+    if any("\ud800" <= letter <= "\udfff" for letter in query):
+        raise UsageError("the query holds half a character", next_step="write it in UTF-8")
+    if not 0 < deadline <= _LONGEST_WAIT:  # nor NaN
+        raise UsageError(
+            f"a deadline of {deadline} s; it is above 0 and at most {_LONGEST_WAIT}", next_step="--deadline 5"
+        )
 
 
 def _started(work: Callable[..., Any], *given: Any) -> Future[Any]:

@@ -23,7 +23,8 @@ def parse(rows: DataFrame) -> DataFrame:
     """
     duration = F.col("duration_s")
     unfit = F.when(F.trim(F.coalesce("track_id", F.lit(""))) == "", "track_id is empty").when(
-        duration.isNull() | F.isnan(duration) | (duration <= 0), "duration_s is no length of time"
+        duration.isNull() | F.isnan(duration) | (duration <= 0) | (duration == float("inf")),
+        "duration_s is no length of time",
     )
     order = Window.partitionBy("track_id").orderBy(unfit.isNotNull(), "artist_id", "album_id", "duration_s", "tags")
     second = F.when(F.dense_rank().over(order) > 1, "another row of the same track is kept")

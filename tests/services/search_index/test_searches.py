@@ -56,6 +56,7 @@ def test_scores_are_the_sum_of_reciprocal_ranks(search):
         (["explicit_ratio<0.01"], {"e0", "e2", "e5"}),  # a null is no zero
         (["explicit_ratio>=0.02", "explicit_ratio<=0.5"], {"e1", "e4"}),
         (["language=de,fr"], {"e2"}),
+        (["language == \"de\" , 'fr'"], {"e2"}),
         (["language=xx"], set()),
         (["word_count=100"], {"e0", "e1", "e2", "e3", "e4", "e5"}),
         (["topics=jsparty"], {"e0", "e4"}),
@@ -99,7 +100,11 @@ def test_wrong_conditions_are_refused_with_what_there_is(search):
             search.search("x", where=[wrong])
 
 
-@pytest.mark.parametrize(("query", "more"), [("  ", {}), ("x" * 10_001, {}), ("x", {"k": 0}), ("x", {"deadline": 0})])
+@pytest.mark.parametrize(
+    ("query", "more"),
+    [("  ", {}), ("x" * 10_001, {}), ("half \udce9", {}), ("x", {"k": 0})]
+    + [("x", {"deadline": seconds}) for seconds in (0, float("nan"), float("inf"), 1e10)],
+)
 def test_wrong_questions_are_refused(search, query, more):
     with pytest.raises(UsageError):
         search.search(query, **more)
