@@ -1,8 +1,8 @@
 """Quotes found in a transcript, and the exact place of each.
 
-A model does not copy byte by byte: it straightens quotation marks, joins lines, decodes entities. Both sides are
-brought to one spelling, which remembers where each of its characters came from; nothing else may differ, not a letter
-and not its case.
+A model does not copy byte by byte: it straightens quotation marks, joins lines, decodes entities, writes one dash where
+two stand. Both sides are brought to one spelling, which remembers where each of its characters came from; nothing else
+may differ, not a letter and not its case.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ _PLAIN = str.maketrans(
     {
         **dict.fromkeys("‘’‚‛′`´ʼ", "'"),
         **dict.fromkeys("“”„‟″«»", '"'),
-        **dict.fromkeys("‐‑‒–—―−", "-"),
+        "−": "-",  # a minus; what Unicode calls dashes is in `_spelt`
     }
 )
+_DASH = "-"
 _AROUND = "\"' "  # marks that a model may put around what it quotes
 _ELLIPSIS = "..."
 
@@ -111,33 +112,48 @@ def quotes_of(answer: Any, of: str = "") -> Iterator[tuple[str, str]]:
 
 def _normalised(text: str) -> tuple[str, array[int], array[int]]:
     """A text in one spelling, and for each of its characters the start and end of what it came from."""
-    plain, starts, ends = io.StringIO(), array("I"), array("I")  # lists would take eight times as much
-    after_space = True  # or at the beginning
-
-    def add(characters: str, start: int, end: int) -> None:
-        nonlocal after_space
-        for character in characters:
-            is_space = character == " "
-            if is_space and after_space:
-                if ends:
-                    ends[-1] = end  # a run of white space is one space
-                continue
-            after_space = is_space
-            plain.write(character)
-            starts.append(start)
-            ends.append(end)
-
+    made = _Spelling()
     last = 0
     for entity in chain(_ENTITY.finditer(text), [None]):
         upto = entity.start() if entity else len(text)
         for place in range(last, upto):
-            add(_spelt(text[place]), place, place + 1)
+            made.add(_spelt(text[place]), place, place + 1)
         if entity:
-            decoded = html.unescape(entity[0])
-            for character in decoded:
-                add(_spelt(character), entity.start(), entity.end())
+            for character in html.unescape(entity[0]):
+                made.add(_spelt(character), entity.start(), entity.end())
             last = entity.end()
-    return plain.getvalue(), starts, ends
+    return made.plain.getvalue(), made.starts, made.ends
+
+
+class _Spelling:
+    """A text in one spelling as it is written: runs of white space are one space, and runs of dashes one dash.
+
+    White space around a dash is left out: the same break is written as "so--then", "so -- then" and "so—then".
+    """
+
+    def __init__(self) -> None:
+        self.plain, self.starts, self.ends = io.StringIO(), array("I"), array("I")  # lists would take eight times more
+        self._last = ""  # nothing, or a dash: no space is written after it
+        self._space: tuple[int, int] | None = None  # white space that is written if a word follows
+
+    def add(self, characters: str, start: int, end: int) -> None:
+        """Add what some of the text, from start to end, is spelt as."""
+        for character in characters:
+            if character == " ":
+                self._space = (self._space[0] if self._space else start, end)
+                continue
+            if character == self._last == _DASH:
+                self.ends[-1] = end
+            else:
+                if self._space and self._last not in ("", _DASH) and character != _DASH:
+                    self._put(" ", *self._space)
+                self._put(character, start, end)
+            self._last, self._space = character, None
+
+    def _put(self, character: str, start: int, end: int) -> None:
+        self.plain.write(character)
+        self.starts.append(start)
+        self.ends.append(end)
 
 
 @cache
@@ -145,7 +161,10 @@ def _spelt(character: str) -> str:
     """One character as all its likes are spelt: none for what is invisible, several for a ligature."""
     if character.isspace():
         return " "
-    if unicodedata.category(character) in ("Cf", "Cc"):
+    category = unicodedata.category(character)
+    if category == "Pd":
+        return _DASH
+    if category in ("Cf", "Cc"):
         return ""
     return unicodedata.normalize("NFKD", character.translate(_PLAIN)).translate(_PLAIN)
 

@@ -65,6 +65,39 @@ def test_a_quote_is_found_where_it_stands_or_not_at_all(quote, stands):
     assert (TEXT[slice(*place)] if place else None) == stands
 
 
+DASHES = [
+    # the transcript, as quoted, as it stands
+    ("We know Go -- and how to ship it.", "know Go—and how to ship", "know Go -- and how to ship"),
+    ("We know Go -- and how to ship it.", "know Go — and how to ship", "know Go -- and how to ship"),
+    ("We know Go -- and how to ship it.", "know Go - and how to ship", "know Go -- and how to ship"),
+    ("We know Go--and how to ship it.", "know Go – and how to ship", "know Go--and how to ship"),
+    ("We know Go—and how to ship it.", "know Go -- and how to ship", "know Go—and how to ship"),
+    ("We know Go — and how to ship it.", "know Go--and how to ship", "know Go — and how to ship"),
+    ("We know Go — and how to ship it.", "know Go - and how to ship", "know Go — and how to ship"),
+    ("We know Go –\n– and how to ship it.", "know Go --- and how to ship", "know Go –\n– and how to ship"),
+    ("We know Go &mdash; and how to ship it.", "know Go—and how to ship", "know Go &mdash; and how to ship"),
+    ("We know Go ⸺ and how to ship it.", "know Go—and how to ship", "know Go ⸺ and how to ship"),
+    ("We know Go -\u200b- and how to ship it.", "know Go—and how to ship", "know Go -\u200b- and how to ship"),
+    # a quote that begins or ends at the dash
+    ("We know Go -- and how to ship it.", "— and how to ship it.", "-- and how to ship it."),
+    ("We know Go -- and how to ship it.", "and how to ship it.", "and how to ship it."),
+    ("Yes, we do know Go -- and how.", "Yes, we do know Go —", "Yes, we do know Go --"),
+    ("Yes, we do know Go -- and how.", "Yes, we do know Go", "Yes, we do know Go"),
+    # a dash is neither nothing nor a space, nor are the words beside it anything else
+    ("We know Go -- and how to ship it.", "know Go and how to ship", None),
+    ("We know Go and how to ship it.", "know Go -- and how to ship", None),
+    ("We know Go -- and how to ship it.", "know Go, and how to ship", None),
+    ("We know Go -- and how to ship it.", "now Go — and how to ship", None),
+    ("We know Go -- and how to ship it.", "know Go — and how to shi", None),
+]
+
+
+@pytest.mark.parametrize(("text", "quote", "stands"), DASHES)
+def test_a_dash_is_a_dash_however_it_is_typed(text, quote, stands):
+    place = Transcript(text).find(quote)
+    assert (text[slice(*place)] if place else None) == stands
+
+
 def test_the_first_of_several_places_is_meant():
     text = "we ship on Mondays. and we ship on Mondays."
     assert Transcript(text).find("we ship on Mondays") == (0, 18)
@@ -116,6 +149,7 @@ spellings = st.sampled_from(
         lambda text: text.replace(" ", "  \n"),
         lambda text: text.replace("'", "’").replace("“", '"').replace("”", '"'),
         lambda text: text.replace("—", "-").replace("…", "..."),
+        lambda text: text.replace("—", " -- "),
         lambda text: text.replace("é", "e\u0301").replace("ﬁ", "fi"),
         lambda text: "\u200b".join(text),
     ]
