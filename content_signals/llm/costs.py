@@ -38,7 +38,7 @@ def micros(amount: Decimal | int | str) -> int:
     try:
         exact = Decimal(amount) * MICROS
         whole = int(exact)
-    except (ArithmeticError, ValueError):
+    except (ArithmeticError, ValueError, TypeError):
         raise UsageError(f"{amount!r} is no amount of money", next_step="write it as in '0.15'") from None
     if whole != exact or whole < 0:
         raise UsageError(f"{amount} is no amount of whole micro-units, 0 or more", next_step="write it as in '0.15'")

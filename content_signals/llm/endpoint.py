@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from content_signals.errors import UsageError
 from content_signals.llm.costs import Price
+from content_signals.llm.digests import canonical
 
 Structured = Literal["strict", "schema", "json", "text"]
 
@@ -68,6 +69,16 @@ class Endpoint(BaseModel):
         if "@" in parts.netloc:
             raise ValueError("base_url holds a user or password; name an environment variable in key_name instead")
         return value.rstrip("/")
+
+    @field_validator("extra")
+    @classmethod
+    def _json_alone(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, one in value.items():
+            try:
+                canonical(one)
+            except (TypeError, ValueError):
+                raise ValueError(f"{name} is nothing that JSON has: no date, no infinity") from None
+        return value
 
     @property
     def price(self) -> Price:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from content_signals.errors import UsageError
-from content_signals.llm.costs import micros
+from content_signals.llm.costs import Price, micros
 from content_signals.llm.endpoint import Endpoint
 from content_signals.llm.excerpts import BY_WORDS, Ranking
 from content_signals.llm.failure import Retry
@@ -102,33 +102,52 @@ def run_of(file: str | Path, task: Task, name: str, *, attempt: str = "", began:
     decimals, never as floats.
 
     Raises:
-        UsageError: naming the entry that is wrong.
+        UsageError: naming the entry that is wrong; or there is a budget of money, and no price.
     """
     path = Path(file)
     try:
-        values = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
-        budget = {**values.get("budget", {}), "name": name, "attempt": attempt}
-        kept = _File.model_validate({**_in_micros({**values, "budget": budget})})
+        values = _in_micros(path, tomllib.loads(path.read_text("utf-8"), parse_float=Decimal))
+        if isinstance(values.setdefault("budget", {}), dict):
+            values["budget"] |= {"name": name, "attempt": attempt}
+        kept = _File.model_validate(values)
         ledger = LedgerAt(**kept.ledger.model_dump())
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
         raise UsageError(f"{path} is wrong: {told}", next_step=f"mend {path}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}", next_step=f"mend {path}") from None
+    if kept.budget.money_micros is not None and kept.endpoint.price == Price():
+        raise UsageError(
+            f"{path}: [budget] money = … limits nothing where a call costs nothing",
+            next_step="give input_per_million and output_per_million in [endpoint], or leave money out",
+        )
     stop_at = None if kept.run.hours is None else (began or time.time()) + kept.run.hours * 3600
     rules = Rules(kept.limits, kept.budget, kept.breaker)
     return Run(task, kept.endpoint, rules, kept.retry, ledger, stop_at, kept.run.at_once)
 
 
-def _in_micros(values: dict[str, Any]) -> dict[str, Any]:
-    """Sections with their money in micro-units, and other decimals as floats."""
+def _in_micros(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Sections with their money in micro-units, and other decimals as floats.
+
+    Raises:
+        UsageError: naming the entry that is no amount of money.
+    """
     made: dict[str, Any] = {}
     for section, entries in values.items():
-        made[section] = {} if isinstance(entries, dict) else entries
+        made[section] = {} if isinstance(entries, dict) else _plain(entries)
         for name, value in entries.items() if isinstance(entries, dict) else ():
             field = _MONEY.get((section, name))
-            if field:
-                made[section][field] = micros(value)
-            else:
-                made[section][name] = float(value) if isinstance(value, Decimal) else value
+            try:
+                made[section][field or name] = micros(value) if field else _plain(value)
+            except UsageError as error:
+                raise UsageError(f"{path}: {section}.{name}: {error.what}", next_step=error.next_step) from None
     return made
+
+
+def _plain(value: Any) -> Any:
+    """What TOML has, its decimals as floats, however deep they stand."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return float(value) if isinstance(value, Decimal) else value

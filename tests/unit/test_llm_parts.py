@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from dataclasses import replace
 from decimal import Decimal
@@ -16,7 +17,7 @@ from content_signals.llm.failure import Failure, Kind, Retry, of_status, retry_a
 from content_signals.llm.ledger.store import LedgerAt
 from content_signals.llm.redaction import Redactor
 from content_signals.llm.run import run_of
-from tests.llm import endpoint, run_in
+from tests.llm import endpoint, request_of, run_in
 
 SECRET = "sk-proj-4f9a8b7c6d5e"
 
@@ -212,7 +213,11 @@ def test_a_run_has_hours_from_its_beginning(tmp_path):
         ('weights = "2026-08-07"\n', "", "endpoint.weights: Field required"),
         ("concurrency = 4", "concurrency = 0", "limits.concurrency"),
         ("concurrency = 4", "at_once = 4", "limits.at_once: Extra inputs"),
-        ("money = 2.5", "money = -1", "no amount"),
+        ("money = 2.5", "money = -1", r"llm\.toml: budget\.money: -1 is no amount"),
+        ("money = 2.5", "money = 2020-01-01", r"llm\.toml: budget\.money: .* is no amount"),
+        ("= 0.15", "= [1]", r"llm\.toml: endpoint\.input_per_million: .* is no amount"),
+        ("= 90", "= 90\nextra = {t = [2020-01-01]}", "endpoint.extra: .*t is nothing that JSON has"),
+        ("= 90", "= 90\nextra = {t = {u = inf}}", "endpoint.extra: .*t is nothing that JSON has"),
         ("[budget]", "[budgets]", "budgets"),
         ("[budget]", "[budget", "cannot be read"),
         ('path = "/var/lib/ledger.sqlite"', "", "path or url_name"),
@@ -223,6 +228,36 @@ def test_a_wrong_entry_is_named(tmp_path, old, new, told):
     assert old in FILE
     with pytest.raises(UsageError, match=told):
         read(tmp_path, FILE.replace(old, new))
+
+
+@pytest.mark.parametrize("value", ["5", "0.5", "[0.5]", '"much"'])
+def test_a_section_that_is_none_is_named(tmp_path, value):
+    sections = FILE.replace("[budget]\ncalls = 1000\nmoney = 2.5\n", "")
+    with pytest.raises(UsageError, match=r"llm\.toml is wrong: budget: "):
+        read(tmp_path, f"budget = {value}\n{sections}")
+    budget = read(tmp_path, sections).rules.budget
+    assert (budget.name, budget.calls, budget.money_micros) == ("run-7", None, None), "a file may have none at all"
+
+
+def test_decimals_of_further_entries_are_numbers_however_deep_they_stand(tmp_path):
+    extra = "extra = {penalty = 1.1, deep = {list = [0.5, {more = 2.25}], n = 3}}"
+    run = read(tmp_path, FILE.replace("call_seconds = 90", extra))
+    assert run.endpoint.extra == {"penalty": 1.1, "deep": {"list": [0.5, {"more": 2.25}], "n": 3}}
+    sent = json.dumps(request_of(run).body)
+    assert '"penalty": 1.1, "deep": {"list": [0.5, {"more": 2.25}], "n": 3}' in sent
+    assert len(run.identity.prefix) == 64
+
+
+@pytest.mark.parametrize("prices", ["", "input_per_million = 0\noutput_per_million = 0.0\n"])
+@pytest.mark.parametrize("money", ["25", "0"])
+def test_a_budget_of_money_without_a_price_is_refused(tmp_path, prices, money):
+    without = FILE.replace("input_per_million = 0.15\noutput_per_million = 0.60\n", prices)
+    with pytest.raises(UsageError, match="limits nothing where a call costs nothing") as told:
+        read(tmp_path, without.replace("money = 2.5", f"money = {money}"))
+    assert "input_per_million" in told.value.next_step
+    assert read(tmp_path, without.replace("money = 2.5", "")).rules.budget.money_micros is None
+    one = read(tmp_path, FILE.replace("output_per_million = 0.60\n", ""))
+    assert one.rules.budget.money_micros == 2_500_000, "one price is enough"
 
 
 def test_a_missing_file_is_named(tmp_path):
