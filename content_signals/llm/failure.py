@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from content_signals.llm.ledger.limits import LONGEST_PAUSE
+
 # Words of endpoints for an account that is used up; it answers 429 as one that is merely busy does.
 _NO_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "credits")
 # Statuses that may be others the next time: timeout, conflict, too early, too many.
@@ -34,7 +36,7 @@ class Failure:
 
     Attributes:
         error: in one line, without secrets.
-        retry_after: seconds that the endpoint asks to wait.
+        retry_after: seconds that the endpoint asks to wait, no more than `LONGEST_PAUSE`.
         billed: whether it may have been paid for all the same: the request went out, and nobody knows what became of
             the answer.
     """
@@ -103,14 +105,18 @@ def of_status(status: int, headers: Mapping[str, str], said: str, now: float) ->
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float:
-    """Seconds that an answer asks to wait: a number of them, of milliseconds, or a date (RFC 9110, 10.2.3); else 0."""
+    """Seconds that an answer asks to wait: a number of them, of milliseconds, or a date (RFC 9110, 10.2.3); else 0.
+
+    No more than `LONGEST_PAUSE`.
+    """
     for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
             seconds = float(headers[name]) / per_second
         except (KeyError, ValueError):
             continue
-        return seconds if 0 <= seconds < float("inf") else 0.0
+        return min(seconds, LONGEST_PAUSE) if 0 <= seconds < float("inf") else 0.0
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - now)
-    except (ValueError, TypeError):
+        until = email.utils.parsedate_to_datetime(headers.get("retry-after", "")).timestamp()
+    except (ValueError, TypeError, OverflowError):
         return 0.0
+    return min(max(0.0, until - now), LONGEST_PAUSE)

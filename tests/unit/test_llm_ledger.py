@@ -311,3 +311,19 @@ def test_waiting_changes_nothing_that_is_written():
     for at in range(20):
         assert isinstance(reserve(state, float(at), ask(), mine), Wait)
     assert state.to_json() == before
+
+
+def test_an_endpoint_is_left_alone_for_an_hour_at_most():
+    mine, state = rules(), State()
+    failing(state, 1.7e9, mine, Result.NEUTRAL, pause=1.7e9 + 5)  # a time in place of a number of seconds
+    state = kept(state)
+    assert reserve(state, 1.7e9, ask(), mine) == Wait(3600, "the endpoint asked to wait")
+    assert reserve(state, 1.7e9 + 3600, ask(), mine) == Granted()
+
+
+def test_a_longer_pause_that_is_kept_counts_for_nothing():
+    """Kept before there was a bound, or by a clock that was ahead."""
+    state = kept(State(paused_until=3.4e9))
+    assert reserve(state, 1.7e9, ask(), rules()) == Granted()
+    state = kept(State(paused_until=1.7e9 + 3599))
+    assert reserve(state, 1.7e9, ask(), rules()) == Wait(3599, "the endpoint asked to wait")

@@ -62,6 +62,17 @@ NOW = 1_700_000_000.0
         ({"retry-after": formatdate(NOW + 30, usegmt=True)}, 30),
         ({"retry-after": formatdate(NOW - 30, usegmt=True)}, 0),
         ({"retry-after": "soon"}, 0),
+        # no longer than an hour: a time for a number of seconds, a day, a date far away
+        ({"retry-after": str(int(NOW) + 5)}, 3600),
+        ({"retry-after": "86400"}, 3600),
+        ({"retry-after-ms": "86400000"}, 3600),
+        ({"retry-after": "1e300"}, 3600),
+        ({"retry-after": formatdate(NOW + 86_400, usegmt=True)}, 3600),
+        ({"retry-after": "Wed, 21 Oct 9999 07:28:00 -2359"}, 3600),
+        # dates that are none
+        ({"retry-after": "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"}, 0),
+        ({"retry-after": "Wed, 21 Oct 2099 07:28:00 +99999999999999"}, 0),
+        ({"retry-after": "Wed, 99 Oct 2099 07:28:00 GMT"}, 0),
         ({"retry-after": "-5"}, 0),
         ({"retry-after": "inf"}, 0),
         ({"retry-after": "nan"}, 0),

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# Seconds; an endpoint that asks to be left alone for longer is tried again then. A date for a number, or a day, would
+# else keep everything from it that shares the ledger.
+LONGEST_PAUSE = 3600.0
+
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 

@@ -13,7 +13,18 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from content_signals.llm.ledger.limits import Ask, Breaker, Budget, Decision, Granted, Rules, Stop, TooLarge, Wait
+from content_signals.llm.ledger.limits import (
+    LONGEST_PAUSE,
+    Ask,
+    Breaker,
+    Budget,
+    Decision,
+    Granted,
+    Rules,
+    Stop,
+    TooLarge,
+    Wait,
+)
 
 WINDOW = 60
 # How long to wait for something whose end nobody knows: a call under way.
@@ -127,7 +138,7 @@ def settle(
 
     Args:
         tokens, micros: what it took.
-        pause: for how many seconds the endpoint wants no calls.
+        pause: for how many seconds the endpoint wants no calls; no more than `LONGEST_PAUSE` are kept.
     """
     _expire(state, now)
     held = state.leases.pop(lease, None)
@@ -136,7 +147,8 @@ def settle(
             counts = state.seconds[held.second]
             counts[1] = max(0, counts[1] + tokens - held.tokens)
         _spend(state, held.budget, tokens, micros)
-    state.paused_until = max(state.paused_until, now + pause) if pause > 0 else state.paused_until
+    if pause > 0:
+        state.paused_until = max(state.paused_until, now + min(pause, LONGEST_PAUSE))
     probe = held is not None and held.probe
     if state.refused_in != rules.budget.attempt:  # what one run was refused for good, the next is refused again
         state.refused, state.refused_in = 0, rules.budget.attempt
@@ -194,6 +206,8 @@ def _expire(state: State, now: float) -> None:
             del state.leases[name]
             _spend(state, lease.budget, lease.tokens, lease.micros)
     state.budgets = {n: spent for n, spent in state.budgets.items() if now - spent.last < FORGET_SECONDS}
+    if state.paused_until > now + LONGEST_PAUSE:  # of a version without the bound, or of a clock that was set back
+        state.paused_until = 0.0
     if state.open_until and now - state.open_until >= FORGET_SECONDS:
         state.failures, state.tries, state.open_until = 0, 0, 0.0
 
