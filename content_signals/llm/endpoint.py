@@ -89,14 +89,20 @@ class Endpoint(BaseModel):
         """The key, from the environment of this process; None where the endpoint asks for none.
 
         Raises:
-            UsageError: the variable is not set.
+            UsageError: the variable is not set, or holds what no header can.
         """
         if not self.key_name:
             return None
-        value = environment.get(self.key_name, "")
-        if not value.strip():
+        value = environment.get(self.key_name, "").strip()
+        if not value:
             raise UsageError(
                 f"endpoint {self.name}: the environment has no {self.key_name}",
                 next_step=f"export {self.key_name} where Spark's executors start",
             )
-        return SecretStr(value.strip())
+        if not (value.isascii() and value.isprintable()):
+            raise UsageError(
+                f"endpoint {self.name}: {self.key_name} has a character that no key has: a line break, "
+                "a control character, or one beyond ASCII",
+                next_step=f"export {self.key_name} anew, as the endpoint gave it",
+            )
+        return SecretStr(value)
