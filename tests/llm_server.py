@@ -8,11 +8,17 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from content_signals.llm.client import Client
+from content_signals.llm.outcome import Unanswered
+from content_signals.llm.reply import Reply
+from content_signals.llm.transport import OpenAITransport
+from tests.llm import NOTE, request_of, run_in
 
 # --- by a script -----------------------------------------------------------------------------------------------------
 
@@ -26,6 +32,8 @@ class Call:
     body: dict[str, Any]
 
 
+# Of attempts: three, with hardly a wait.
+QUICK = {"attempts": 3, "first_seconds": 0.01, "max_seconds": 0.05}
 Act = Callable[[asyncio.StreamWriter, Call], Awaitable[None]]
 
 
@@ -177,6 +185,28 @@ def scripted_server(*script: Act) -> Iterator[ScriptedServer]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+def asked_at(
+    folder: Path,
+    *script: Act,
+    notes: Sequence[str] = (NOTE,),
+    at: dict[str, Any] | None = None,
+    environment: dict[str, str] | None = None,
+    **changes: Any,
+) -> tuple[list[Reply | Unanswered], ScriptedServer]:
+    """Ask a server that answers by a script about some notes: what came of them, and what it was sent."""
+    with scripted_server(*script) as server:
+        run = run_in(folder, at={"base_url": server.url, **(at or {})}, **{"retry": QUICK, **changes})
+
+        async def work() -> list[Reply | Unanswered]:
+            client = Client(run, OpenAITransport(run.endpoint, environment or {}), run.ledger.open())
+            try:
+                return await asyncio.gather(*(client.ask(request_of(run, note)) for note in notes))
+            finally:
+                await client.close()
+
+        return asyncio.run(work()), server
 
 
 async def _end(server: asyncio.Server) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import email.utils
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,8 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from content_signals.llm.ledger.limits import LONGEST_PAUSE
 
-# Words of endpoints for an account that is used up; it answers 429 as one that is merely busy does.
-_NO_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "credits")
+# Codes and types of errors for an account that is used up; it answers 429 as one that is merely busy does.
+_NO_QUOTA = frozenset(
+    {
+        "insufficient_quota",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "insufficient_balance",
+        "insufficient_credits",
+        "exceeded_current_quota_error",
+    }
+)
 # Statuses that may be others the next time: timeout, conflict, too early, too many.
 _PASSING = frozenset({408, 409, 425, 429})
 # Statuses that any call would get: no key, no money, no right, no such model or path.
@@ -86,22 +95,33 @@ class Retry(BaseModel):
         return max(failure.retry_after, random() * bound)
 
 
-def of_status(status: int, headers: Mapping[str, str], said: str, now: float) -> Failure:
+def of_status(status: int, headers: Mapping[str, str], said: str, now: float, names: Collection[str] = ()) -> Failure:
     """What an answer with an error's status means.
 
     Args:
         headers: with names in lower case.
         said: code and message of the answer, without secrets.
         now: seconds since 1970.
+        names: see `kind_of`.
     """
     error = f"HTTP {status}: {said}" if said else f"HTTP {status}"
-    if status in _CLOSED or (status == 429 and any(word in said for word in _NO_QUOTA)):
-        return Failure(Kind.CLOSED, error)
+    kind = kind_of(status, names)
+    passing = Failure(kind, error).passing
+    return Failure(kind, error, retry_after(headers, now) if passing else 0.0)
+
+
+def kind_of(status: int, names: Collection[str] = ()) -> Kind:
+    """What an error's status means.
+
+    Args:
+        names: the error's code and type, in lower case. Its message counts for nothing: that a busy endpoint sells
+            credits does not say that ours are used up.
+    """
+    if status in _CLOSED or not _NO_QUOTA.isdisjoint(names):
+        return Kind.CLOSED
     if status == 429:
-        return Failure(Kind.BUSY, error, retry_after(headers, now))
-    if status in _PASSING or status >= 500:
-        return Failure(Kind.SERVER, error, retry_after(headers, now))
-    return Failure(Kind.REFUSED, error)
+        return Kind.BUSY
+    return Kind.SERVER if status in _PASSING or status >= 500 else Kind.REFUSED
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float:

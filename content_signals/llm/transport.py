@@ -7,13 +7,15 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import openai
 
 from content_signals.llm.costs import tokens_of
 from content_signals.llm.endpoint import Endpoint
-from content_signals.llm.failure import Failed, Failure, Kind, of_status
+from content_signals.llm.failure import Failed, Failure, Kind
+from content_signals.llm.faults import Faults, names_of
 from content_signals.llm.redaction import Redactor
 from content_signals.llm.reply import Reply
 from content_signals.llm.request import Request
@@ -48,11 +50,14 @@ class OpenAITransport:
         key = endpoint.key(environment)
         self._endpoint = endpoint
         self._redactor = Redactor(key)
+        self._faults = Faults(self._redactor)
         self._client = openai.AsyncOpenAI(
             base_url=endpoint.base_url,
             api_key=key.get_secret_value() if key else "none",  # the client wants one
             max_retries=0,
             timeout=endpoint.stall_seconds,
+            # What a redirection leads to is not what base_url names: neither transcript nor key goes there.
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=endpoint.stall_seconds),
         )
 
     async def send(self, request: Request) -> Reply:
@@ -65,15 +70,12 @@ class OpenAITransport:
             raise Failed(
                 Failure(Kind.TIMEOUT, f"no answer within {self._endpoint.call_seconds:g} s", billed=True)
             ) from None
-        except openai.APIStatusError as error:
-            if error.code not in _FILTERED:
-                raise Failed(self._of_status(error)) from None
-            # An answer like any other, kept and counted: asking again would bring the same.
-            body = {"choices": [{"finish_reason": "content_filter", "message": {}}]}
         except openai.APIConnectionError as error:
-            raise Failed(self._of_connection(error)) from None
-        except openai.APIError as error:  # an error that came in the middle of a stream
-            raise Failed(Failure(Kind.SERVER, self._redactor.line(error.message), billed=True)) from None
+            raise Failed(self._faults.of_connection(error)) from None
+        except openai.APIError as error:
+            if error.code not in _FILTERED:
+                raise Failed(self._failure(error)) from None
+            body = _filtered()
         took_ms = round((time.monotonic() - began) * 1000)
         return self._reply(request, body, asked_at, took_ms)
 
@@ -90,6 +92,10 @@ class OpenAITransport:
             raise _broken("the answer is no JSON") from None
         if not isinstance(found, dict):
             raise _broken("the answer is no JSON object")
+        if found.get("error") and not found.get("choices"):
+            if not _FILTERED.isdisjoint(names_of(found["error"])):
+                return _filtered()
+            raise Failed(self._faults.in_answer(found["error"]))
         return found
 
     async def _streamed(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,18 +105,23 @@ class OpenAITransport:
         refusal: list[str] = []
         choice: dict[str, Any] = {"finish_reason": None}
         made: dict[str, Any] = {"choices": [choice]}
+        came = False
         try:
             async with stream:
                 async for chunk in stream:
+                    came = True
                     made["model"] = chunk.model or made.get("model")
                     made["system_fingerprint"] = chunk.system_fingerprint or made.get("system_fingerprint")
                     made["usage"] = chunk.usage.model_dump() if chunk.usage else made.get("usage")
                     for part in chunk.choices or ():
-                        text.append(part.delta.content or "")
+                        text.append(_text_of(part.delta.content))
                         refusal.append(part.delta.refusal or "")
                         choice["finish_reason"] = part.finish_reason or choice["finish_reason"]
         except (ValueError, TypeError, AttributeError):
             raise _broken("a part of the stream is no part of an answer") from None
+        if not came:
+            sort = self._redactor.line(stream.response.headers.get("content-type", "nothing"))
+            raise _broken(f"no stream came, but {sort}: where the endpoint ignores `stream`, set stream = false")
         choice["message"] = {"content": "".join(text), "refusal": "".join(refusal)}
         return made
 
@@ -123,12 +134,14 @@ class OpenAITransport:
         try:
             choice = body["choices"][0]
             message = choice["message"]
-            text, refusal = message.get("content") or "", message.get("refusal") or ""
-            finish_reason = choice["finish_reason"]
+            text, refusal = _text_of(message.get("content")), message.get("refusal") or ""
+            finish_reason = choice.get("finish_reason")
         except (KeyError, IndexError, TypeError, AttributeError):
             raise _broken("the answer has no choice with a message") from None
-        if not finish_reason or not isinstance(text, str) or not isinstance(refusal, str):
-            raise _broken("the answer broke off")
+        if not finish_reason:
+            raise _broken("the answer has no finish_reason: it broke off, or the endpoint gives none")
+        if not isinstance(refusal, str):
+            raise _broken("the refusal of the answer is no text")
         said = self._clean(refusal or text)
         prompt_tokens, output_tokens, estimated = self._usage(request, body, said)
         fingerprint = body.get("system_fingerprint")
@@ -161,22 +174,31 @@ class OpenAITransport:
         """Without the key, and without halves of characters, which no file keeps."""
         return self._redactor.text(text).encode("utf-8", "replace").decode("utf-8")
 
-    def _of_status(self, error: openai.APIStatusError) -> Failure:
-        headers = {name.lower(): value for name, value in error.response.headers.items()}
-        return of_status(error.status_code, headers, self._redactor.line(_said_by(error)), time.time())
-
-    def _of_connection(self, error: openai.APIConnectionError) -> Failure:
-        cause = type(error.__cause__).__name__ if error.__cause__ else type(error).__name__
-        billed = not cause.startswith(("Connect", "Pool"))  # the request never left
-        if isinstance(error, openai.APITimeoutError):
-            return Failure(Kind.TIMEOUT, f"silence: {cause}", billed=billed)
-        return Failure(Kind.CONNECTION, f"the connection failed: {cause}", billed=billed)
+    def _failure(self, error: openai.APIError) -> Failure:
+        if isinstance(error, openai.APIStatusError):
+            return self._faults.of_status(error)
+        # In the middle of a stream: what came before may have been paid for.
+        return replace(self._faults.in_answer(error.body or error.message), billed=True)
 
 
-def _said_by(error: openai.APIStatusError) -> str:
-    """Code and message of an answer that is an error; empty where it says nothing. Without the client's own words."""
-    message = error.body.get("message") if isinstance(error.body, Mapping) else error.body
-    return ": ".join(str(part) for part in (error.code, message) if part)
+def _filtered() -> dict[str, Any]:
+    """An answer like any other, kept and counted: asking again would bring the same."""
+    return {"choices": [{"finish_reason": "content_filter", "message": {}}]}
+
+
+def _text_of(content: object) -> str:
+    """The text of an answer, which some endpoints give in parts.
+
+    Raises:
+        Failed: a part of it is no text.
+    """
+    if content is None or isinstance(content, str):
+        return content or ""
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") if isinstance(part, Mapping) else None for part in parts]
+    if not all(isinstance(text, str) for text in texts):
+        raise _broken("the content of the answer is neither a text nor parts of text")
+    return "".join(map(str, texts))
 
 
 def _broken(what: str) -> Failed:

@@ -1,27 +1,26 @@
-"""The client against a server that answers by a script: busy, late, half, wrong, slow, and telling secrets."""
+"""The client against a server that answers by a script: busy, late, half, wrong, slow. See test_llm_faults, too."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from content_signals.errors import UsageError
-from content_signals.llm.client import Client
-from content_signals.llm.outcome import Status, Unanswered
+from content_signals.llm.outcome import Status
 from content_signals.llm.reply import Reply
-from content_signals.llm.transport import OpenAITransport
 from content_signals.llm.worker import Worker
-from tests.llm import GOOD, item, request_of, run_in
+from tests.llm import GOOD, item, run_in
 from tests.llm_server import (
+    QUICK,
+    asked_at,
     breaks_off,
     completion,
     drips,
-    echoes_the_key,
     fails,
     hangs_up,
     says,
@@ -33,29 +32,12 @@ from tests.llm_server import (
 SECRET = "sk-proj-4f9a8b7c6d5e"
 TEXT = json.dumps(GOOD)
 ONCE = {"attempts": 1}
-QUICK = {"attempts": 3, "first_seconds": 0.01, "max_seconds": 0.05}
 
 
 @pytest.fixture
 def ask(tmp_path):
-    """Ask a server that answers by a script about some notes: what came of them, and what it was sent."""
-
-    def asked(
-        *script, notes=("They ate noodles in the rain, and nobody minded.",), at=None, environment=None, **changes
-    ):
-        with scripted_server(*script) as server:
-            run = run_in(tmp_path, at={"base_url": server.url, **(at or {})}, **{"retry": QUICK, **changes})
-
-            async def work():
-                client = Client(run, OpenAITransport(run.endpoint, environment or {}), run.ledger.open())
-                try:
-                    return await asyncio.gather(*(client.ask(request_of(run, note)) for note in notes))
-                finally:
-                    await client.close()
-
-            return asyncio.run(work()), server
-
-    return asked
+    """See `asked_at`; the server's calls beside what came."""
+    return partial(asked_at, tmp_path)
 
 
 def test_a_good_answer_is_a_reply(ask):
@@ -95,15 +77,6 @@ def test_tokens_that_nobody_counted_are_estimated_and_said_to_be(ask, usage):
     assert reply.cost_micros == 2 * reply.prompt_tokens + 10 * reply.output_tokens
 
 
-@pytest.mark.parametrize("code", ["content_filter", "content_policy_violation"])
-def test_a_filter_before_the_model_is_an_answer_and_is_not_asked_again(ask, code):
-    (reply,), server = ask(fails(400, "The prompt was filtered", code=code))
-    (again,), another = ask(says(completion(TEXT)))
-    assert (reply.text, reply.finish_reason, reply.output_tokens, reply.estimated) == ("", "content_filter", 0, True)
-    assert again == reply
-    assert (len(server.calls), len(another.calls)) == (1, 0)
-
-
 def test_a_busy_endpoint_is_asked_again_when_it_says(ask):
     began = time.monotonic()
     (reply,), server = ask(fails(429, "slow down", retry_after="1"), says(completion(TEXT)))
@@ -126,6 +99,7 @@ def test_a_busy_endpoint_is_asked_again_when_it_says(ask):
         says(completion(TEXT) | {"choices": [{"message": None, "finish_reason": "stop"}]}),
         says(completion(TEXT) | {"choices": [{"message": {"content": TEXT}, "finish_reason": None}]}),
         says(completion(TEXT) | {"choices": [{"message": {"content": [1]}, "finish_reason": "stop"}]}),
+        says(completion(TEXT) | {"choices": [{"message": {"content": [{"type": "x"}]}, "finish_reason": "stop"}]}),
         says(json.dumps(completion(TEXT))[:-40]),
         breaks_off(completion(TEXT)),
         breaks_off(completion(TEXT), share=0),
@@ -133,7 +107,7 @@ def test_a_busy_endpoint_is_asked_again_when_it_says(ask):
         silent(5),
         drips(completion(TEXT), 0.05),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_a_fault_of_the_server_is_tried_again(ask, fault):
     (reply,), server = ask(fault, says(completion(TEXT)), at={"call_seconds": 1.0})
@@ -161,6 +135,14 @@ def test_a_stream_that_ends_early_stalls_or_is_none_is_tried_again(ask, fault):
     assert (json.loads(reply.text), reply.attempts, len(server.calls)) == (GOOD, 2, 2)
 
 
+def test_an_answer_in_parts_of_text_is_joined(ask):
+    half = len(TEXT) // 2
+    parts = [{"type": "text", "text": TEXT[:half]}, {"type": "text", "text": TEXT[half:]}]
+    body = completion(TEXT) | {"choices": [{"message": {"content": parts}, "finish_reason": "stop"}]}
+    (reply,), _ = ask(says(body))
+    assert reply.text == TEXT
+
+
 def test_silence_in_a_stream_is_noticed_before_the_call_has_to_end(ask):
     began = time.monotonic()
     (reply,), _ = ask(
@@ -184,55 +166,6 @@ def test_what_may_have_been_paid_for_counts(ask, tmp_path, fault, billed):
     assert spent.calls == 1
 
 
-def test_where_nobody_listens_nothing_was_paid(tmp_path):
-    run = run_in(tmp_path, at={"base_url": "http://127.0.0.1:1/v1"}, retry=ONCE)
-
-    async def work():
-        client = Client(run, OpenAITransport(run.endpoint, {}), run.ledger.open())
-        try:
-            return await client.ask(request_of(run))
-        finally:
-            await client.close()
-
-    found = asyncio.run(work())
-    assert (found.status, found.error) == (Status.FAILED, "1 attempts; the last: the connection failed: ConnectError")
-    ledger = run.ledger.open()
-    spent = ledger.update("default", lambda state, now: state).budgets["run-1"]
-    ledger.close()
-    assert (spent.calls, spent.tokens, spent.micros) == (1, 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("act", "status", "error"),
-    [
-        (fails(400, "the schema has a keyword I do not know", "invalid_schema"), Status.REFUSED, "invalid_schema: "),
-        (fails(422, "no"), Status.REFUSED, "HTTP 422"),
-        (fails(401, "who are you"), Status.NOT_ASKED, "HTTP 401"),
-        (fails(404, "no such model", "model_not_found"), Status.NOT_ASKED, "model_not_found"),
-        (fails(429, "you are out of money", "insufficient_quota"), Status.NOT_ASKED, "insufficient_quota"),
-        (says("no", 403), Status.NOT_ASKED, "HTTP 403"),
-    ],
-)
-def test_what_would_be_refused_again_is_not_asked_again(ask, act, status, error):
-    (found,), server = ask(act)
-    assert isinstance(found, Unanswered)
-    assert found.status is status
-    assert error in found.error
-    assert len(server.calls) == 1
-
-
-@pytest.mark.parametrize("act", [echoes_the_key(401), echoes_the_key(400), echoes_the_key(500)])
-def test_the_key_is_sent_and_is_in_no_error_row_or_log(ask, caplog, capsys, monkeypatch, act):
-    caplog.set_level(logging.DEBUG)
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-somebody-elses-key")
-    (found,), server = ask(act, at={"key_name": "MY_KEY"}, environment={"MY_KEY": SECRET}, retry=ONCE)
-    assert server.calls[0].headers["authorization"] == f"Bearer {SECRET}"
-    everything = f"{found!r} {caplog.text} {capsys.readouterr()}"
-    assert SECRET not in everything
-    assert "elses" not in f"{everything} {server.calls}"
-    assert "***" in found.error
-
-
 def test_a_reply_that_repeats_the_key_is_kept_without_it(ask):
     (reply,), _ = ask(says(completion(f"your key is {SECRET}")), at={"key_name": "K"}, environment={"K": SECRET})
     assert reply.text == "your key is ***"
@@ -247,12 +180,6 @@ def test_another_key_in_the_environment_is_not_sent(ask, monkeypatch):
 def test_without_its_key_nobody_is_asked(ask):
     with pytest.raises(UsageError, match="no MY_KEY"):
         ask(says(completion(TEXT)), at={"key_name": "MY_KEY"})
-
-
-def test_half_a_character_in_an_error_is_no_end_of_a_row(ask):
-    (found,), _ = ask(says('{"error": {"message": "no \\ud83d"}}', 400))
-    assert found.status is Status.REFUSED
-    assert found.error.encode().endswith(b"no ?")
 
 
 def test_half_a_character_is_no_end_of_a_reply(ask):

@@ -86,7 +86,7 @@ def test_how_long_an_endpoint_asks_to_wait(headers, seconds):
     ("status", "said", "kind", "passing"),
     [
         (429, "rate_limit_exceeded: slow down", Kind.BUSY, True),
-        (429, "insufficient_quota: you are out of money", Kind.CLOSED, False),
+        (429, "20 calls a minute; buy credits for more, or your insufficient_quota stays", Kind.BUSY, True),
         (401, "invalid_api_key", Kind.CLOSED, False),
         (403, "", Kind.CLOSED, False),
         (404, "model_not_found", Kind.CLOSED, False),
@@ -109,6 +109,21 @@ def test_what_a_status_means(status, said, kind, passing):
     assert failure.retry_after == (3 if passing else 0)
 
 
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (["insufficient_quota"], Kind.CLOSED),
+        (["429", "insufficient_quota"], Kind.CLOSED),
+        (["billing_hard_limit_reached", "x"], Kind.CLOSED),
+        (["rate_limit_exceeded", "requests"], Kind.BUSY),
+        (["insufficient_quota_soon"], Kind.BUSY),
+        ([], Kind.BUSY),
+    ],
+)
+def test_an_account_is_used_up_where_the_errors_code_or_type_says_so(names, kind):
+    assert of_status(429, {}, "buy credits: insufficient_quota", NOW, names).kind is kind
+
+
 def test_waits_are_random_below_a_bound_that_doubles_and_never_shorter_than_asked():
     retry = Retry(first_seconds=2, max_seconds=30)
     failure = Failure(Kind.SERVER, "down")
@@ -125,6 +140,7 @@ def test_secrets_are_masked():
         "Incorrect API key provided: ***. Try again"
     )
     assert redactor.line("Authorization: Bearer abc.def") == "Authorization: Bearer ***"
+    assert redactor.line("no way by http://me:word@proxy:3128") == "no way by http://***@proxy:3128"
     assert redactor.text("we use sk-learn") == "we use sk-learn", "an answer's own words stay"
     assert len(redactor.line("x" * 10_000)) == 300
     assert SECRET not in repr(redactor)
@@ -155,6 +171,13 @@ def test_a_key_comes_from_the_environment_by_name():
         mine.key({"MY_KEY": " "})
     with pytest.raises(ValidationError):
         endpoint(key_name=SECRET)
+
+
+@pytest.mark.parametrize("bad", ["\n", "\r\n x-more: 1", "\x00", "\x7f", "…", "é", "\u200b", "\ud800"])
+def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(bad):
+    with pytest.raises(UsageError, match="MY_KEY has a character that no key has") as told:
+        endpoint(key_name="MY_KEY").key({"MY_KEY": f"{SECRET}{bad}{SECRET}"})
+    assert SECRET not in f"{told.value} {told.value!r}"
 
 
 def test_a_run_as_it_is_sent_to_workers_holds_no_secret(tmp_path, monkeypatch):
