@@ -14,7 +14,9 @@ A = TypeVar("A", bound=BaseModel)
 # Keywords that strict endpoints refuse ("Structured Outputs" of the OpenAI API takes patterns and sizes of lists, but
 # no lengths of texts). What they say is checked when the answer is read.
 _NOT_PORTABLE = ("minLength", "maxLength", "uniqueItems")
-_FENCED = re.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", re.DOTALL)
+# What models think before they answer, where the server leaves it in: one block, at the beginning alone.
+_THOUGHT = re.compile(r"\A<think>.*?</think>", re.DOTALL)
+_FENCED = re.compile(r"\A```(?:json)?(.*)```\Z", re.DOTALL | re.IGNORECASE)
 _SHOWN = 5  # faults of an answer that its error tells
 
 
@@ -46,15 +48,16 @@ def portable(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_answer(text: str, model: type[A]) -> A:
-    """The answer that a text is. One fence of Markdown around it is let pass; a word beside it is not.
+    """The answer that a text is. A block of thoughts before it, and one fence of Markdown around it, are let pass.
+
+    So is a byte order mark; a word beside the answer is not.
 
     Raises:
         Unparsed: the text is not JSON, or has a name twice, a number that is none, or half a character.
         Invalid: naming the first faults, without their text.
     """
-    fenced = _FENCED.match(text.strip())
     try:
-        value = json.loads(fenced[1] if fenced else text, object_pairs_hook=_no_name_twice, parse_constant=_no_constant)
+        value = json.loads(_bare(text), object_pairs_hook=_no_name_twice, parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise Unparsed("nested too deeply") from None
@@ -68,6 +71,17 @@ def read_answer(text: str, model: type[A]) -> A:
         told = [f"{'.'.join(map(str, fault['loc'])) or 'answer'}: {fault['msg']}"[:200] for fault in faults]
         more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
         raise Invalid("; ".join(told[:_SHOWN]) + more) from None
+
+
+def _bare(text: str) -> str:
+    """An answer without what may stand around it."""
+    text = _stripped(_THOUGHT.sub("", _stripped(text)))
+    fenced = _FENCED.match(text)
+    return _stripped(fenced[1]) if fenced else text
+
+
+def _stripped(text: str) -> str:
+    return text.strip().strip("\ufeff").strip()
 
 
 def _without_docstring(node: Mapping[str, Any]) -> dict[str, Any]:

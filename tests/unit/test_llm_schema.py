@@ -97,7 +97,28 @@ def test_what_is_read_is_what_the_schema_lets_pass():
             assert good, answer
 
 
-@pytest.mark.parametrize("around", ["{}", "  {}\n", "```json\n{}\n```", "```\n{}\n```\n"])
+AROUND = [
+    "{}",
+    "  {}\n",
+    "```json\n{}\n```",
+    "```\n{}\n```\n",
+    "```JSON\n{}\n```",
+    "```Json\r\n{}\r\n```",
+    "```json {}```",
+    "``` {} ```",
+    "```{}```",
+    "\ufeff{}",
+    "\ufeff```json\n{}\n```",
+    " \ufeff\n{}",
+    # what a model thought
+    "<think>so it is</think>{}",
+    '<think>\n{{"topics": []}}\n```json\n{{}}```\n</think>\n\n{}',
+    "\n<think></think>\n```json\n{}\n```",
+    "\ufeff<think>hm <think> hm</think>\n{}",
+]
+
+
+@pytest.mark.parametrize("around", AROUND)
 def test_an_answer_is_read(around):
     read = read_answer(around.format(json.dumps(GOOD)), Told)
     assert read.model_dump(mode="json") == GOOD
@@ -112,6 +133,18 @@ def test_an_answer_is_read(around):
         json.dumps(GOOD) + " I hope this helps!",
         json.dumps(GOOD)[:-5],
         "{'topics': []}",
+        "```python\n" + json.dumps(GOOD) + "\n```",
+        "```json\n" + json.dumps(GOOD) + "\n``` I hope this helps!",
+        "```json\n```json\n" + json.dumps(GOOD) + "\n```\n```",
+        # thoughts that end nowhere, stand twice or after something, or are called otherwise
+        "<think>so " + json.dumps(GOOD),
+        "so</think>" + json.dumps(GOOD),
+        "<think>so</think>",
+        "<think>a</think><think>b</think>" + json.dumps(GOOD),
+        "Well: <think>so</think>" + json.dumps(GOOD),
+        json.dumps(GOOD) + "<think>so</think>",
+        "<thought>so</thought>" + json.dumps(GOOD),
+        "<think>so</think>Here it is: " + json.dumps(GOOD),
         '{"summary": "a", "summary": "b"}',
         '{"summary": NaN}',
         '{"summary": "\\ud800"}',
