@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections.abc import Iterable
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 # The topics that episode_topics_v1 tells apart.
 TopicLabel = Literal["brainscience", "founderstalk", "gotime", "jsparty", "practicalai", "shipit"]
@@ -28,6 +31,24 @@ TOPICS: tuple[str, ...] = get_args(TopicLabel)
 AUDIENCES: tuple[str, ...] = get_args(AudienceLabel)
 FLAGS: tuple[str, ...] = get_args(Flag)
 
+
+# What a schema has no words for, or none that every endpoint takes, is checked here when an answer is read. The text of
+# the schema, and with it the name of every reply, stays what it is.
+def _line(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValueError("a control character, or more than one line")
+    if not re.search(r"\w", text):
+        raise ValueError("no word")
+    return text
+
+
+def _once(values: Iterable[str]) -> None:
+    given = list(values)
+    twice = sorted({value for value in given if given.count(value) > 1})
+    if twice:
+        raise ValueError(f"more than once: {', '.join(twice)}")
+
+
 Quote = Annotated[str, Field(min_length=12, max_length=300)]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,7 +68,7 @@ class Summary(BaseModel):
     model_config = _STRICT
 
     quote: Quote
-    text: Annotated[str, Field(min_length=1, max_length=200)]
+    text: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
 
 
 class Audience(BaseModel):
@@ -77,3 +98,15 @@ class EpisodeTags(BaseModel):
     summary: Summary
     audience: Audience
     brand_safety: Annotated[tuple[Safety, ...], Field(max_length=5)]
+
+    @field_validator("topics")
+    @classmethod
+    def _each_topic_once(cls, topics: tuple[Topic, ...]) -> tuple[Topic, ...]:
+        _once(topic.label for topic in topics)
+        return topics
+
+    @field_validator("brand_safety")
+    @classmethod
+    def _each_flag_once(cls, flags: tuple[Safety, ...]) -> tuple[Safety, ...]:
+        _once(one.flag for one in flags)
+        return flags
