@@ -7,6 +7,7 @@ long arrived would be taken for late, and paid for again.
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -27,6 +28,7 @@ T = TypeVar("T")
 # A day and a half of speech; more is another file. Looking for quotes takes a dozen bytes a character.
 MOST_CHARACTERS = 20_000_000
 _STOP_SECONDS = 30.0
+_WORD = re.compile(r"\w")
 
 
 def new_client(run: Run) -> Client:
@@ -90,7 +92,7 @@ class Worker:
 
     async def _outcome(self, item: Item) -> Outcome:
         """What became of an item. A fault in our own code becomes a row too, and no end of all others."""
-        if not item.transcript.strip():
+        if not _WORD.search(item.transcript):
             return unanswered(Unanswered(Status.EMPTY, "the transcript has no text"))
         if len(item.transcript) > MOST_CHARACTERS:
             told = f"the transcript has {len(item.transcript)} characters, more than {MOST_CHARACTERS}"

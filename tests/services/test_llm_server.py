@@ -229,6 +229,16 @@ def test_one_bad_item_fails_nothing_else(tmp_path):
     assert all(found[notes[n]].error for n in (1, 3, 5, 7))
 
 
+def test_a_transcript_without_a_word_is_not_asked_about(tmp_path):
+    notes = ["", " \n", "\u200b", "\ufeff", "\x00", "…", "-- ** --", "🔥", "1", "д"]
+    with scripted_server(says(completion(TEXT))) as server:
+        run = run_in(tmp_path, at={"base_url": server.url}, retry=ONCE)
+        with Worker(run) as worker:
+            found = {one.transcript: outcome.status for one, outcome in worker.outcomes(map(item, notes))}
+    assert [found[note] for note in notes] == [Status.EMPTY] * 8 + [Status.UNGROUNDED] * 2
+    assert len(server.calls) == 2
+
+
 def test_answers_that_come_while_the_reader_is_busy_are_no_late_ones(tmp_path):
     """Whoever reads the outcomes may take longer over a row than a call may take."""
     with scripted_server(says(completion(TEXT))) as server:
