@@ -21,6 +21,8 @@ from typing import Any
 QUOTE = "quote"  # the name of every property that holds one
 # Shorter quotes are found by chance: see docs/language-models.md.
 SHORTEST = 12
+# Nor do dots, dashes and digits: at least half of the shortest quote is letters, or marks of letters.
+FEWEST_LETTERS = 6
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _PLAIN = str.maketrans(
@@ -30,6 +32,8 @@ _PLAIN = str.maketrans(
         "−": "-",  # a minus; what Unicode calls dashes is in `_spelt`
     }
 )
+# They choose between looks of the character before them, as of an emoji in colour or plain.
+_VARIATION = re.compile(r"[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _DASH = "-"
 _AROUND = "\"' "  # marks that a model may put around what it quotes
 _ELLIPSIS = "..."
@@ -57,12 +61,13 @@ class Transcript:
         self._plain, self._starts, self._ends = _normalised(text)
 
     def find(self, quote: str) -> tuple[int, int] | None:
-        """Where a quote first stands, as [start, end) in code points; None: nowhere, or too short to prove anything.
+        """Where a quote first stands, as [start, end) in code points; None: nowhere, or it proves nothing.
 
-        It stands there in whole words: "art" is no quote from "party".
+        What is too short proves nothing, nor what has hardly a letter. It stands there in whole words: "art" is no
+        quote from "party".
         """
         wanted = _trimmed(_normalised(quote)[0])
-        if len(wanted) < SHORTEST:
+        if len(wanted) < SHORTEST or _letters(wanted) < FEWEST_LETTERS:
             return None
         at = self._plain.find(wanted)
         while at >= 0:
@@ -164,7 +169,7 @@ def _spelt(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Pd":
         return _DASH
-    if category in ("Cf", "Cc"):
+    if category in ("Cf", "Cc") or _VARIATION.match(character):
         return ""
     return unicodedata.normalize("NFKD", character.translate(_PLAIN)).translate(_PLAIN)
 
@@ -176,6 +181,10 @@ def _trimmed(quote: str) -> str:
         before = quote
         quote = quote.strip(_AROUND).removeprefix(_ELLIPSIS).removesuffix(_ELLIPSIS)
     return quote
+
+
+def _letters(text: str) -> int:
+    return sum(unicodedata.category(character)[0] in "LM" for character in text)
 
 
 def _joined(one: str, other: str) -> bool:

@@ -98,6 +98,46 @@ def test_a_dash_is_a_dash_however_it_is_typed(text, quote, stands):
     assert (text[slice(*place)] if place else None) == stands
 
 
+@pytest.mark.parametrize(
+    ("text", "quote"),
+    [
+        ("-" * 40, "-" * 20),
+        ("." * 40, "-.-.-.-.-.-.-.-."),
+        ("1, 2, 3, 4, 5, 6, 7", "1, 2, 3, 4, 5, 6"),
+        ("12:34:56.789, 12:35", "12:34:56.789, 12"),
+        ("a, b, c, d, e, 9, 10", "a, b, c, d, e, 9"),
+        ("🔥🔥🔥🔥🔥🔥🔥🔥🔥🔥🔥🔥🔥🔥", "🔥🔥🔥🔥🔥🔥🔥🔥🔥🔥🔥🔥"),
+    ],
+)
+def test_what_has_hardly_a_letter_is_no_evidence(text, quote):
+    assert Transcript(text).find(quote) is None
+
+
+@pytest.mark.parametrize(
+    "quote", ["a, b, c, d, e, f", "1, 2, 3, all good", "हम बात करेंगे", "私は毎日新しい歌を聴いて", "สวัสดีครับวันนี้"]
+)
+def test_six_letters_are_enough_in_any_script(quote):
+    assert Transcript(f"« {quote} »").find(quote) == (2, 2 + len(quote))
+
+
+@pytest.mark.parametrize(
+    ("text", "quote", "stands"),
+    [
+        ("we ship \u2764\ufe0f it on Fridays", "ship \u2764 it on Fridays", "ship \u2764\ufe0f it on Fridays"),
+        ("we ship \u2764 it on Fridays", "ship \u2764\ufe0f it on Fridays", "ship \u2764 it on Fridays"),
+        (
+            "辻\U000e0100さんは毎日新しい歌を聴いて",
+            "辻さんは毎日新しい歌を聴いて",
+            "辻\U000e0100さんは毎日新しい歌を聴いて",
+        ),
+        ("we ship \u2764\ufe0f it on Fridays", "ship \u2665 it on Fridays", None),
+    ],
+)
+def test_a_variation_of_a_character_is_the_character(text, quote, stands):
+    place = Transcript(text).find(quote)
+    assert (text[slice(*place)] if place else None) == stands
+
+
 def test_the_first_of_several_places_is_meant():
     text = "we ship on Mondays. and we ship on Mondays."
     assert Transcript(text).find("we ship on Mondays") == (0, 18)
