@@ -24,15 +24,18 @@ def read_cases(path: Path) -> tuple[list[Case], int]:
     episode_tags_llm_v1, null where there is none.
 
     Raises:
-        UsageError: it cannot be read, lacks a column, or has topics or probabilities that are none.
+        UsageError: it cannot be read, lacks a column or has it twice, or has topics or probabilities that are none.
     """
     try:
-        found = pa.parquet.read_table(path)
+        found = pa.parquet.ParquetFile(path).read()  # columns of one name too, which are told
     except (OSError, pa.ArrowException) as error:
         raise _wrong(path, f"it cannot be read as Parquet: {error}") from None
     missing = [name for name in COLUMNS if name not in found.column_names]
     if missing:
         raise _wrong(path, f"it has no column {', '.join(missing)}")
+    twice = [name for name in COLUMNS if found.column_names.count(name) > 1]
+    if twice:
+        raise _wrong(path, f"it has more than one column {', '.join(twice)}")
     rows = found.select(COLUMNS).to_pylist()
     answered = [row for row in rows if row["main_topic"]]
     for row in answered:
@@ -69,15 +72,19 @@ def _row(point: Point) -> dict[str, Any]:
 
 
 def _check(path: Path, row: dict[str, Any]) -> None:
-    topics, probabilities = row["topics"] or [], row["probabilities"] or []
-    foreign = sorted({*topics, row["main_topic"]} - set(TOPICS))
+    topics, probabilities = row["topics"], row["probabilities"]
+    told = f"{topics!r} with {probabilities!r}"
+    if not isinstance(topics, list) or not isinstance(probabilities, list):
+        raise _wrong(path, f"{told} are not lists of topics and of their probabilities")
+    foreign = sorted({str(one) for one in (*topics, row["main_topic"]) if one not in TOPICS})
     if foreign:
         raise _wrong(path, f"{', '.join(foreign)} is no topic; they are {', '.join(TOPICS)}")
+    # A null, a text and NaN are none.
+    if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in probabilities):
+        raise _wrong(path, f"{told}: a probability is a number from 0 to 1")
     in_order = all(one >= other for one, other in itertools.pairwise(probabilities))
     if not topics or len(topics) != len(probabilities) or not in_order:
-        raise _wrong(
-            path, f"{topics} with {probabilities} are not topics with their probabilities, the likeliest first"
-        )
+        raise _wrong(path, f"{told} are not topics with their probabilities, the likeliest first")
 
 
 def _rounded(value: float | None) -> float | None:

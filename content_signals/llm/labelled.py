@@ -44,14 +44,12 @@ def read_labelled(path: Path, closed: ClosedList) -> list[LabelledItem]:
     """The items of a file.
 
     Raises:
-        UsageError: it cannot be read, lacks a column, has no rows; or naming rows without id or transcript, with the id
-            of another, with labels that are not on the list, or with too few or too many of them.
+        UsageError: it cannot be read, lacks a column or has it twice or of another type, has no rows; or naming rows
+            without id or transcript, with the id of another, with labels that are not on the list, or with too few or
+            too many of them.
     """
     found = _table(path)
-    missing = [name for name in COLUMNS if name not in found.column_names]
-    if missing:
-        there = ", ".join(found.column_names)
-        raise _wrong(path, f"it has no column {', '.join(missing)}; there are: {there}", "name its columns so")
+    _check_columns(path, found.schema)
     items = [
         LabelledItem(_text(row["id"]), row["transcript"] or "", _labels(row["labels"]))
         for row in found.select(COLUMNS).to_pylist()
@@ -68,7 +66,7 @@ def read_labelled(path: Path, closed: ClosedList) -> list[LabelledItem]:
 def _table(path: Path) -> pa.Table:
     try:
         if path.suffix.lower() == ".parquet":
-            return pa.parquet.read_table(path)
+            return pa.parquet.ParquetFile(path).read()  # columns of one name too, which are told
         if path.suffix.lower() == ".csv":
             return pa.csv.read_csv(
                 path,
@@ -79,6 +77,36 @@ def _table(path: Path) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         raise _wrong(path, f"it cannot be read: {error}", "name a CSV or Parquet file") from None
     raise _wrong(path, "its name ends in neither .csv nor .parquet", "name a CSV or Parquet file")
+
+
+def _check_columns(path: Path, schema: pa.Schema) -> None:
+    missing = [name for name in COLUMNS if name not in schema.names]
+    if missing:
+        there = ", ".join(schema.names)
+        raise _wrong(path, f"it has no column {', '.join(missing)}; there are: {there}", "name its columns so")
+    twice = [name for name in COLUMNS if schema.names.count(name) > 1]
+    if twice:
+        raise _wrong(path, f"it has more than one column {', '.join(twice)}", "leave one of each")
+    for name, allowed in (
+        ("id", "texts or whole numbers"),
+        ("transcript", "texts"),
+        ("labels", "texts or lists of texts"),
+    ):
+        kind = schema.field(name).type
+        fits = _is_text(kind) or (name == "id" and pa.types.is_integer(kind))
+        if not fits and not (name == "labels" and _is_list(kind) and _is_text(kind.value_type)):
+            raise _wrong(path, f"column {name} holds {kind}, not {allowed}", "write it as docs/language-models.md says")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether a column holds texts, or nulls alone, which are of no type of their own."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind in (pa.string_view(), pa.null())
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
 def _labels(value: Any) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def rows():
 def route(tmp_path, monkeypatch, capsys):
     def run(table, *words):
         path = tmp_path / "both.parquet"
-        pa.parquet.write_table(pa.Table.from_pylist(table), path)
+        pa.parquet.write_table(table if isinstance(table, pa.Table) else pa.Table.from_pylist(table), path)
         monkeypatch.setattr(sys, "argv", ["content-signals", "llm", "route", str(path), *words])
         with pytest.raises(SystemExit) as ended:
             cli.main()
@@ -66,6 +66,18 @@ def test_more_agreement_saves_less(route, agreement, saved):
         ({"probabilities": [0.1, 0.9, 0.0]}, "the likeliest first"),
         ({"probabilities": [0.9]}, "the likeliest first"),
         ({"main_topic": None}, "no row has an answer"),
+        ({"main_topic": 5}, "5 is no topic"),
+        ({"topics": ["gotime", None, "shipit"]}, "None is no topic"),
+        ({"topics": None}, "are not lists of topics and of their probabilities"),
+        ({"topics": "gotime"}, "are not lists of topics and of their probabilities"),
+        ({"probabilities": None}, "are not lists of topics and of their probabilities"),
+        ({"probabilities": 0.9}, "are not lists of topics and of their probabilities"),
+        ({"probabilities": [0.9, None, 0.01]}, "a probability is a number from 0 to 1"),
+        ({"probabilities": [None, None, None]}, "a probability is a number from 0 to 1"),
+        ({"probabilities": ["0.9", "0.05", "0.05"]}, "a probability is a number from 0 to 1"),
+        ({"probabilities": [1.1, 0.1, 0.0]}, "a probability is a number from 0 to 1"),
+        ({"probabilities": [0.9, 0.1, -0.1]}, "a probability is a number from 0 to 1"),
+        ({"probabilities": [float("nan"), 0.1, 0.1]}, "a probability is a number from 0 to 1"),
     ],
 )
 def test_a_wrong_file_is_refused(route, wrong, told):
@@ -77,3 +89,9 @@ def test_a_wrong_file_is_refused(route, wrong, told):
 def test_a_file_without_the_columns_is_refused(route):
     code, _, err = route([{"topics": ["gotime"]}])
     assert (code, "it has no column probabilities, main_topic" in err) == (64, True)
+
+
+def test_a_column_that_stands_twice_is_refused(route):
+    once = pa.Table.from_pylist(rows())
+    code, _, err = route(once.append_column("topics", once["topics"]))
+    assert (code, "more than one column topics" in err) == (64, True)
