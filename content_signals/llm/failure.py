@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from content_signals.llm.ledger.limits import LONGEST_PAUSE
 
 # Codes and types of errors for an account that is used up; it answers 429 as one that is merely busy does.
-_NO_QUOTA = frozenset(
+NO_QUOTA = frozenset(
     {
         "insufficient_quota",
         "billing_hard_limit_reached",
@@ -117,7 +117,7 @@ def kind_of(status: int, names: Collection[str] = ()) -> Kind:
         names: the error's code and type, in lower case. Its message counts for nothing: that a busy endpoint sells
             credits does not say that ours are used up.
     """
-    if status in _CLOSED or not _NO_QUOTA.isdisjoint(names):
+    if status in _CLOSED or not NO_QUOTA.isdisjoint(names):
         return Kind.CLOSED
     if status == 429:
         return Kind.BUSY

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 import openai
 
-from content_signals.llm.failure import Failure, Kind, kind_of, of_status
+from content_signals.llm.failure import NO_QUOTA, Failure, Kind, kind_of, of_status
 from content_signals.llm.redaction import Redactor
 
 # Errors of the client of a request that never left, by name: they are classes of a package below it.
@@ -44,7 +44,8 @@ class Faults:
         if status < 400:
             to = self._redactor.line(_host(str(error.request.url), headers.get("location", "")))
             return Failure(Kind.CLOSED, f"HTTP {status}: redirected to {to}; base_url is to name where calls end")
-        said = _said(error.body) or f"{_named(error.body)} {self._redactor.line(error.response.text, _SHOWN)}".strip()
+        # Without a message its body is told, code and all.
+        said = _said(error.body) or self._redactor.line(error.response.text, _SHOWN)
         return of_status(status, headers, self._redactor.line(said), time.time(), names_of(error.body))
 
     def in_answer(self, error: object) -> Failure:
@@ -84,8 +85,11 @@ def _status_of(name: str) -> int:
 
 
 def _named(error: object) -> str:
-    """What an error is called; empty where it has neither code nor type."""
-    return str(error.get("code") or error.get("type") or "") if isinstance(error, Mapping) else ""
+    """What an error is called: its code, or the type that ends a run; other types say no more than a status."""
+    if not isinstance(error, Mapping):
+        return ""
+    kind = str(error.get("type") or "")
+    return str(error.get("code") or (kind if kind.lower() in NO_QUOTA else ""))
 
 
 def _said(error: Any) -> str:
