@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from content_signals.lake.session import sized_for
 from tests.quality_cases import CASES
 from tests.quality_frames import ROWS, SCHEMA
-from tests.quality_judged import UNCOMPILED, conf, scanned, scanner_of
+from tests.quality_judged import UNCOMPILED, Staged, conf, in_memory, scanned, scanner_of
 from tests.quality_rules import column, table, values
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of row conditions as text, in GX 2
@@ -20,14 +20,12 @@ DAYS = [FIRST + timedelta(days=n) for n in range(4)]
 
 
 @pytest.fixture(scope="module")
-def days(spark, tmp_path_factory):
+def days(spark):
     """A frame of all days and one of each; the last day has no rows."""
-    path = str(tmp_path_factory.mktemp("ahead") / "rows")
     frame = spark.createDataFrame(ROWS, SCHEMA)
     dated = frame.withColumn("ds", F.date_add(F.lit(FIRST), F.pmod("id", F.lit(3)).cast("int")))
-    dated.coalesce(1).write.parquet(path)
     with sized_for(spark, 40), conf(spark, UNCOMPILED):
-        rows = spark.read.schema(f"{SCHEMA}, ds date").parquet(path)
+        rows = in_memory(Staged(dated, [])).frame.coalesce(1)  # sums of doubles follow the order of parts
         yield rows, {day: rows.where(F.col("ds") == F.lit(day)) for day in DAYS}
 
 
