@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import duckdb
 import pyarrow as pa
-from fsspec.implementations.arrow import ArrowFSWrapper  # type: ignore[import-untyped]
 
 from content_signals.contract import COMPUTED_AT, EVENT_TS
 from content_signals.features.asof import PLACE, Rows, joined
 from content_signals.features.question import Platform, Question, Used
 from content_signals.features.service_plan import ViewPlan
+from content_signals.lake.duckdb_files import PROTOCOL, DuckDbFiles
 from content_signals.lake.files import filesystem
 from content_signals.lake.history import SUPERSEDED_AT
 
@@ -23,16 +23,6 @@ _TYPES |= {number + 10: f"{kind}[]" for number, kind in _TYPES.items()}
 # Types of Delta that DuckDB calls otherwise.
 _KINDS = {"string": "varchar", "long": "bigint", "timestamp": "timestamptz", "binary": "blob"}
 _ROW_BITS = 40  # a row's place: its number in its file, and above that the file's in the list
-
-
-class _Lake(ArrowFSWrapper):  # type: ignore[misc]
-    """A file system of pyarrow under a name that is none of DuckDB's own."""
-
-    protocol = "lake"
-
-    @classmethod
-    def _strip_protocol(cls, path: str) -> str:
-        return path.removeprefix(f"{cls.protocol}://")
 
 
 def query(connection: duckdb.DuckDBPyConnection, platform: Platform, question: Question) -> str:
@@ -63,9 +53,9 @@ def _registered(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> 
     It must not be given them as an Arrow dataset: it hands conditions down, and pyarrow cannot compare what a purge has
     written again (`lake.scan`).
     """
-    if not connection.filesystem_is_registered(_Lake.protocol):
-        connection.register_filesystem(_Lake(filesystem(files[0])[0]))
-    return [f"{_Lake.protocol}://{filesystem(file)[1]}" for file in files]
+    if not connection.filesystem_is_registered(PROTOCOL):
+        connection.register_filesystem(DuckDbFiles(filesystem(files[0])[0]))
+    return [f"{PROTOCOL}://{filesystem(file)[1]}" for file in files]
 
 
 def _relation(
