@@ -6,7 +6,7 @@ import io
 import os
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -40,10 +40,12 @@ def clicks(bpm: float, seconds: float, rate: int = 16_000) -> Samples:
     return found
 
 
-def bytes_of(samples: NDArray[np.generic], rate: int = 16_000, kind: str = "WAV", encoding: str | None = None) -> bytes:
+def bytes_of(
+    samples: NDArray[np.generic], rate: int = 16_000, kind: str = "WAV", encoding: str | None = None, **more: Any
+) -> bytes:
     """A file of [frames] or [frames, channels]."""
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format=kind, subtype=encoding)
+    soundfile.write(buffer, samples, rate, format=kind, subtype=encoding, **more)
     return buffer.getvalue()
 
 

@@ -134,6 +134,8 @@ class FeatureClient:
         try:
             rows = await self._aread(plan, wanted)
         except redis.RedisError as error:
+            if plan.on_demand:
+                return await asyncio.to_thread(self._without_store, plan, wanted, as_of, error)
             return self._without_store(plan, wanted, as_of, error)
         if plan.on_demand:  # whatever its functions do, the event loop does not wait for them
             return await asyncio.to_thread(self._answer, plan, wanted, as_of, rows)

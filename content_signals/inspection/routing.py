@@ -27,7 +27,8 @@ def read_cases(path: Path) -> tuple[list[Case], int]:
         UsageError: it cannot be read, lacks a column or has it twice, or has topics or probabilities that are none.
     """
     try:
-        found = pa.parquet.ParquetFile(path).read()  # columns of one name too, which are told
+        # Of a file columns of one name too, which are told; Spark writes a folder.
+        found = pa.parquet.read_table(path) if path.is_dir() else pa.parquet.ParquetFile(path).read()
     except (OSError, pa.ArrowException) as error:
         raise _wrong(path, f"it cannot be read as Parquet: {error}") from None
     missing = [name for name in COLUMNS if name not in found.column_names]

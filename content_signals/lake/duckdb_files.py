@@ -19,6 +19,10 @@ class DuckDbFiles(ArrowFSWrapper):  # type: ignore[misc]
     def _strip_protocol(cls, path: str) -> str:
         return path.removeprefix(f"{PROTOCOL}://")
 
+    def glob(self, path: str, **_: Any) -> list[str]:
+        """The path itself: what stands in brackets is a name."""
+        return [self._strip_protocol(path)]
+
     def _open(self, path: str, mode: str = "rb", **_: Any) -> _File:
         return _File(self.fs.open_input_file(path))
 

@@ -110,9 +110,10 @@ def _host(url: str, location: str) -> str:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """What an error was raised from, and so on: the client's, the transport's, the system's."""
-    cause = error.__cause__
-    while cause is not None:
+    cause, seen = error.__cause__, {id(error)}
+    while cause is not None and id(cause) not in seen:
         yield cause
+        seen.add(id(cause))
         # Of several addresses that were tried the first tells enough. The transport hides what the system says.
         first = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else None
         cause = first or cause.__cause__ or cause.__context__

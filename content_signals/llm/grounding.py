@@ -25,6 +25,8 @@ SHORTEST = 12
 FEWEST_LETTERS = 6
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_SAME = r"[A-Za-z0-9.,;:!?()]+"
+_PIECE = re.compile(rf"(?P<same>{_SAME}(?: {_SAME})*)|.", re.DOTALL)
 _PLAIN = str.maketrans(
     {
         **dict.fromkeys("‘’‚‛′`´ʼ", "'"),
@@ -121,8 +123,11 @@ def _normalised(text: str) -> tuple[str, array[int], array[int]]:
     last = 0
     for entity in chain(_ENTITY.finditer(text), [None]):
         upto = entity.start() if entity else len(text)
-        for place in range(last, upto):
-            made.add(_spelt(text[place]), place, place + 1)
+        for piece in _PIECE.finditer(text, last, upto):
+            if piece["same"]:
+                made.add_same(piece["same"], piece.start())
+            else:
+                made.add(_spelt(piece[0]), piece.start(), piece.end())
         if entity:
             for character in html.unescape(entity[0]):
                 made.add(_spelt(character), entity.start(), entity.end())
@@ -154,6 +159,15 @@ class _Spelling:
                     self._put(" ", *self._space)
                 self._put(character, start, end)
             self._last, self._space = character, None
+
+    def add_same(self, run: str, start: int) -> None:
+        """Add words that are spelt as they are, one space between each two."""
+        if self._space and self._last not in ("", _DASH):
+            self._put(" ", *self._space)
+        self.plain.write(run)
+        self.starts.extend(range(start, start + len(run)))
+        self.ends.extend(range(start + 1, start + len(run) + 1))
+        self._last, self._space = run[-1], None
 
     def _put(self, character: str, start: int, end: int) -> None:
         self.plain.write(character)

@@ -66,7 +66,8 @@ def read_labelled(path: Path, closed: ClosedList) -> list[LabelledItem]:
 def _table(path: Path) -> pa.Table:
     try:
         if path.suffix.lower() == ".parquet":
-            return pa.parquet.ParquetFile(path).read()  # columns of one name too, which are told
+            # Of a file columns of one name too, which are told; Spark writes a folder.
+            return pa.parquet.read_table(path) if path.is_dir() else pa.parquet.ParquetFile(path).read()
         if path.suffix.lower() == ".csv":
             return pa.csv.read_csv(
                 path,

@@ -7,7 +7,7 @@ import re
 from pydantic import SecretStr
 
 _MASK = "***"
-_LIKE_A_KEY = re.compile(r"\bsk-[\w*-]{4,}|(?<=Bearer )\S+|(?<=://)[^\s/@]+(?=@)", re.IGNORECASE)
+_LIKE_A_KEY = re.compile(r"\bsk-[\w*-]{4,}|(?<=Bearer )\S+|(?<=://)[^\s/]+(?=@)", re.IGNORECASE)
 _SHORTEST = 4  # of a key: what is shorter stands in any word
 
 

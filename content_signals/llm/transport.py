@@ -195,7 +195,9 @@ def _text_of(content: object) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     parts = content if isinstance(content, list) else [content]
-    texts = [part.get("text") if isinstance(part, Mapping) else None for part in parts]
+    # Beside the text a part may say what the model thought.
+    said = [one for one in parts if not isinstance(one, Mapping) or one.get("type", "text") == "text"]
+    texts = [part.get("text") if isinstance(part, Mapping) else None for part in said]
     if not all(isinstance(text, str) for text in texts):
         raise _broken("the content of the answer is neither a text nor parts of text")
     return "".join(map(str, texts))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from feast.filter_models import ComparisonFilter, CompoundFilter
 
 _CONDITION = re.compile(r"\s*(\w+)\s*(!=|<=|>=|==?|<|>)\s*(.*?)\s*", re.DOTALL)
+_PARTS = re.compile(r"""(\s*(?:"[^"]*"|'[^']*')\s*|[^,]*)(,)""")  # a comma between quotes parts nothing
 _QUOTED = re.compile(r"""(["'])(.*)\1""", re.DOTALL)
 _BY_SIGN = {
     "=": ("eq", pc.equal), "!=": ("ne", pc.not_equal), "<": ("lt", pc.less), "<=": ("lte", pc.less_equal),
@@ -60,7 +61,7 @@ def _condition(text: str, signals: pa.Schema) -> Condition:
     kind = signals.field(name).type
     if sign not in ("=", "!=") and not is_number(kind):
         raise UsageError(f"{text!r}: {name} is no number, and has no order", next_step=f"{name}=… or {name}!=…")
-    parts = told.split(",") if sign in ("=", "!=") else [told]
+    parts = [part for part, _ in _PARTS.findall(told + ",")] if sign in ("=", "!=") else [told]
     return Condition(name, sign, tuple(_value(text, _bare(part), kind) for part in parts))
 
 

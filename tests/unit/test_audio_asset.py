@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 from pyarrow import fs
 
+from content_signals.content import CONTENT_ID
 from content_signals.signals.audio_clip import asset
 from content_signals.signals.audio_clip.asset import LARGEST_BYTES, read_asset
+from content_signals.signals.audio_clip.compute import row_of
+from content_signals.signals.audio_clip.copies import write_all
 from content_signals.signals.audio_clip.unusable import Unusable
 
 CONTENT = bytes(range(256)) * 10_000  # more than two steps
@@ -51,6 +55,40 @@ def test_an_object_is_found_by_bucket_and_key(monkeypatch, path):
     monkeypatch.setattr(asset, "_file_system", file_system)
     assert read(f"s3://bucket/{path.name}") == CONTENT
     assert asked == ["s3://bucket/"]
+
+
+class Small:
+    """A raw file where little room is left: it takes what there is, and raises at the next write alone."""
+
+    def __init__(self, room: int) -> None:
+        self.room, self.held = room, b""
+
+    def write(self, data: memoryview) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = bytes(data[: min(self.room, 3)])
+        self.held, self.room = self.held + taken, self.room - len(taken)
+        return len(taken)
+
+
+def test_a_copy_is_whole_or_an_error():
+    enough = Small(20)
+    write_all(enough, b"all of these bytes")
+    assert enough.held == b"all of these bytes"
+    with pytest.raises(OSError, match="No space left"):
+        write_all(Small(10), b"all of these bytes")
+
+
+def test_a_full_disk_is_no_fault_of_the_asset(path, monkeypatch):
+    """What is kept of a clip stands until its family's revision: nothing is kept then."""
+
+    class Analyst:
+        def describe(self, file):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    asked = {"path": str(path), "bytes": len(CONTENT), CONTENT_ID: SHA256}
+    with pytest.raises(OSError, match="No space left"):
+        row_of(asked, Analyst())
 
 
 def test_a_name_that_looks_compressed_is_read_as_it_is(tmp_path):

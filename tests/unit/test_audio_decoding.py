@@ -99,6 +99,18 @@ def test_a_wave_without_samples_is_not_made_of_its_tags():
     assert len(decoded(empty + bytes(32_000))) == 16_000
 
 
+def test_tags_behind_samples_that_nobody_counted_are_no_sound():
+    quiet = (0.03 * STEREO).astype(np.float32)
+    content = bytearray(bytes_of(quiet, 44_100))
+    content[40:44] = bytes(4)
+    tags = b"LIST" + (26).to_bytes(4, "little") + b"INFOISFT" + (14).to_bytes(4, "little") + b"Lavf58.29.100\0"
+    more = b"id3 " + (5).to_bytes(4, "little") + b"hello\0"
+    for behind in (tags, tags + more, b"bext" + (8).to_bytes(4, "little") + b"a" * 8):
+        assert np.array_equal(decoded(bytes(content) + behind), decoded(bytes_of(quiet, 44_100)))
+    by_chance = bytes(content) + b"LIST" + (2**31).to_bytes(4, "little") + bytes(8)  # a name, and no row of chunks
+    assert len(decoded(by_chance)) == 44_100 + 4
+
+
 def rf64(**changed: bytes) -> bytes:
     """A RF64 whose form, or size in its chunk of 64-bit sizes, is another."""
     content = bytearray(bytes_of(STEREO, 44_100, "RF64", "PCM_16"))
@@ -198,6 +210,16 @@ def test_mp3s_that_were_joined_are_counted_together():
         assert np.abs(joined[44_100 * 3 // 2 : 44_100 * 5 // 2]).mean() > 0.05, "the noise of the second"
     other = bytes_of(noise(2.0, 22_050), 22_050, "MP3", "MPEG_LAYER_III")
     assert reason(first + other) == "its format changes on the way"
+
+
+def test_an_mp3_whose_header_leaves_out_its_own_frame_is_not_joined():
+    """Of variable rate: many small frames of the silence at its end lie where the header's length would be."""
+    sound = np.concatenate([noise(4.5, 44_100)[: 44_100 * 4], np.zeros(22_050, np.float32)])
+    whole = bytes_of(sound, 44_100, "MP3", "MPEG_LAYER_III", bitrate_mode="VARIABLE", compression_level=0.5)
+    at = max(whole.find(b"Xing"), whole.find(b"Info")) + 12
+    told, frame = int.from_bytes(whole[at : at + 4], "big"), whole.index(b"\xff\xfb", 4)
+    less = whole[:at] + (told - frame).to_bytes(4, "big") + whole[at + 4 :]
+    assert len(decoded(less)) == len(decoded(whole)) == len(sound)
 
 
 def test_what_stands_behind_an_mp3_is_no_second_one():

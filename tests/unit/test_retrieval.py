@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from content_signals.errors import BrokenData, UsageError
+from content_signals.retrieval.filters import conditions
 from content_signals.retrieval.fusion import best_first, reciprocal_ranks
 from content_signals.retrieval.index import ChunkIndex, Chunks, Hit, Plan
 from content_signals.retrieval.lexical import Words, terms
@@ -109,3 +111,18 @@ def test_a_query_of_another_model_is_refused():
 def test_parts_of_different_lengths_are_refused():
     with pytest.raises(BrokenData, match="index of 4 chunks"):
         an_index(texts=TEXTS[:3])
+
+
+@pytest.mark.parametrize(
+    ("text", "sign", "values"),
+    [
+        ('title="a, b"', "=", ("a, b",)),
+        ("title == 'a, b' , c", "=", ("a, b", "c")),
+        ("title!=a,b", "!=", ("a", "b")),
+        ('title=5" disk', "=", ('5" disk',)),
+        ("title=", "=", ("",)),
+    ],
+)
+def test_a_condition_on_a_text_means_what_it_says(text, sign, values):
+    [found] = conditions([text], pa.schema([("title", pa.string())]))
+    assert (found.sign, found.values) == (sign, values)

@@ -9,6 +9,7 @@ from typing import IO
 
 from pyarrow import fs
 
+from content_signals.signals.audio_clip.copies import write_all
 from content_signals.signals.audio_clip.unusable import Unusable
 
 LARGEST_BYTES = 256 * 2**20  # 15 minutes of stereo at 48 kHz and 24 bit take 247 MiB
@@ -63,7 +64,7 @@ def _copied(path: str, size: int, copy: IO[bytes]) -> str | None:
             if not step:
                 break
             found.update(step)
-            copy.write(step)
+            write_all(copy, step)
             seen += len(step)
     return found.hexdigest()
 

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 
 from content_signals.content import CONTENT_ID, REASON
 from content_signals.signals.audio_clip.contract import AUDIO_CLIP_V1
+from content_signals.signals.audio_clip.copies import OUR_FAULTS
 
 if TYPE_CHECKING:
     from content_signals.signals.audio_clip.clip import Analyst
@@ -64,5 +65,9 @@ def row_of(asset: dict[str, Any], by: Analyst) -> dict[str, Any] | None:
             return named | by.describe(file)
         except Unusable as error:
             return named | {REASON: str(error)}
+        except OSError as error:
+            if error.errno in OUR_FAULTS:  # no fault of the clip: nothing is kept of it
+                raise
+            return named | {REASON: f"unexpected {type(error).__name__}: {str(error)[:200]}"}
         except Exception as error:  # a defect of ours, shown by one clip: it is told in its row, and the others go on
             return named | {REASON: f"unexpected {type(error).__name__}: {str(error)[:200]}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ _SAMPLES = {
     b"RIFX": (">", b"data"),
     b"FORM": (">", b"SSND"),
 }
+# Kinds of chunks that are written behind the samples.
+_BEHIND = re.compile(rb"LIST|id3 |ID3 |bext|iXML|axml|cue |smpl|inst|acid|afsp|PEAK|fact|plst|_PMX|umid|JUNK|PAD ")
 _OPEN_ENDED = 0x7FFF_0000  # what writes to a pipe does not know the size, and writes 0 or about the largest there is
 _ALL_ONES = 0xFFFF_FFFF
 _MOST_CHUNKS = 1_000
@@ -168,6 +171,24 @@ def _chunks(file: IO[bytes], order: str) -> Iterator[tuple[bytes, int, int]]:
         start = file.tell()
         yield name, length, start
         file.seek(start + length + length % 2)
+
+
+def samples_end(file: IO[bytes], start: int, size: int) -> int:
+    """Where the samples end that nobody has counted: before chunks that go on to the end of the file, if there are.
+
+    Only kinds of chunks that are written behind samples are looked for, and only near the end: a name may be sound.
+    """
+    first = max(start, size - _SEARCHED_BYTES)
+    file.seek(first)
+    tail = file.read(size - first)
+    for found in _BEHIND.finditer(tail):
+        at = found.start()
+        while at + 8 <= len(tail) and _BEHIND.match(tail, at):
+            length = int.from_bytes(tail[at + 4 : at + 8], "little")
+            at += 8 + length + length % 2
+        if at in (len(tail), len(tail) + 1):
+            return first + found.start()
+    return size
 
 
 def _samples_follow(file: IO[bytes], order: str, start: int, size: int) -> bool:

@@ -15,6 +15,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from content_signals.signals.audio_clip.containers import after_tags
+from content_signals.signals.audio_clip.copies import write_all
 from content_signals.signals.audio_clip.unusable import Unusable
 
 _KBPS = {
@@ -65,7 +66,11 @@ def says_its_length(file: IO[bytes]) -> bool:
     """
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         size = _told_size(data[:_FIRST_FRAME])
-        return size is not None and not (size and _goes_on_behind(data, size))
+        if not size:
+            return size is not None
+        first = _next(data, 0, None, iter(range(_MOST_PLACES)))
+        frame = _frame(data, first) if first >= 0 else None
+        return not _goes_on_behind(data, size, frame.length if frame else 0)
 
 
 def _told_size(frame: bytes) -> int | None:
@@ -77,22 +82,26 @@ def _told_size(frame: bytes) -> int | None:
     return int.from_bytes(frame[at + 10 : at + 14], "big") if at >= 0 else None
 
 
-def _goes_on_behind(data: mmap.mmap, at: int) -> bool:
-    """Whether another MP3 stands there, be it with tags between. Only what is near is looked at."""
+def _goes_on_behind(data: mmap.mmap, at: int, left_out: int) -> bool:
+    """Whether another MP3 stands there, be it with tags between. Only what is near is looked at.
+
+    Args:
+        left_out: some headers leave out the frame they stand in: so many bytes behind are the same file's last frames.
+    """
     at += _ENDING_TAG if data[at : at + 3] == b"TAG" else 0
     at = after_tags(data, at)
     near = data[at : at + _NEAR]
-    return any(_is_row(data, at + place.start()) for place in _HEADER.finditer(near))
+    return any(_is_row(data, at + place.start(), left_out) for place in _HEADER.finditer(near))
 
 
-def _is_row(data: mmap.mmap, at: int) -> bool:
-    """Whether as many frames stand there as are no chance."""
-    first = _frame(data, at)
-    for _ in range(_SURE):
+def _is_row(data: mmap.mmap, at: int, longer_than: int) -> bool:
+    """Whether as many frames stand there as are no chance, and longer together."""
+    first, start, found = _frame(data, at), at, 0
+    while found < _SURE or at - start <= longer_than:
         frame = _frame(data, at)
         if frame is None or first is None or not frame.is_like(first):
             return False
-        at += frame.length
+        at, found = at + frame.length, found + 1
     return True
 
 
@@ -116,9 +125,9 @@ def counted(file: IO[bytes], most_seconds: float) -> IO[bytes] | None:
         frames, size = sum(count for _, _, count in found), sum(end - first for first, end, _ in found)
         copy = TemporaryFile(buffering=0)  # noqa: SIM115  # closed by the caller, who reads it
         header = _header(data[found[0][0] : found[0][0] + 4], frames, size)
-        copy.write(header)
+        write_all(copy, header)
         for first, end, _ in found:
-            copy.write(memoryview(data)[first:end])
+            write_all(copy, memoryview(data)[first:end])
     copy.seek(0)
     return copy
 

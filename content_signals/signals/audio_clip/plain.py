@@ -10,11 +10,11 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import IO
 
-from content_signals.signals.audio_clip.containers import after_tags, sample_chunk
+from content_signals.signals.audio_clip.containers import after_tags, sample_chunk, samples_end
+from content_signals.signals.audio_clip.copies import write_all
 
 _STEP_BYTES = 2**20
 
@@ -40,13 +40,14 @@ def untagged(file: IO[bytes]) -> Iterator[tuple[IO[bytes], bool]]:
 def sized(file: IO[bytes]) -> Iterator[IO[bytes]]:
     """A WAV, at its start, whose chunk of samples says its size.
 
-    What writes to a pipe cannot go back and write it, and leaves 0: the samples then go on to the end of the file. BW64
-    is RF64 under another name, which the decoder does not know.
+    What writes to a pipe cannot go back and write it, and leaves 0: the samples then go on to the end of the file, or
+    to chunks that end with it. BW64 is RF64 under another name, which the decoder does not know.
     """
     size = file.seek(0, os.SEEK_END)
     chunk = sample_chunk(file, size)
     file.seek(0)
     renamed = file.read(4) == b"BW64"
+    end = samples_end(file, chunk.start, size) if chunk and chunk.is_unsized else size
     file.seek(0)
     if not renamed and not (chunk and chunk.is_unsized):
         yield file
@@ -55,7 +56,7 @@ def sized(file: IO[bytes]) -> Iterator[IO[bytes]]:
         if renamed:
             _overwrite(copy, 0, b"RF64")
         if chunk and chunk.is_unsized:
-            _overwrite(copy, chunk.length_at, struct.pack(chunk.length_format, size - chunk.start))
+            _overwrite(copy, chunk.length_at, struct.pack(chunk.length_format, end - chunk.start))
         yield copy
 
 
@@ -63,12 +64,13 @@ def sized(file: IO[bytes]) -> Iterator[IO[bytes]]:
 def _copied(file: IO[bytes], start: int) -> Iterator[IO[bytes]]:
     with TemporaryFile(buffering=0) as copy:
         file.seek(start)
-        copyfileobj(file, copy, _STEP_BYTES)
+        while step := file.read(_STEP_BYTES):
+            write_all(copy, step)
         copy.seek(0)
         yield copy
 
 
 def _overwrite(file: IO[bytes], at: int, by: bytes) -> None:
     file.seek(at)
-    file.write(by)
+    write_all(file, by)
     file.seek(0)
