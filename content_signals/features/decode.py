@@ -86,7 +86,9 @@ class Column:
             made = np.array(values, np.int64).view(dtype) if self.kind == 8 else np.array(values, dtype)
         else:  # not np.array: it makes two dimensions of lists of one length
             made = np.fromiter(values, object, len(values))
-        return _masked(made, np.array(mask, np.bool_) if mask else np.zeros(len(values), np.bool_))
+        if mask:
+            return _masked(made, np.array(mask, np.bool_))
+        return _masked(made, _ONE.copy() if len(values) == 1 else np.zeros(len(values), np.bool_))
 
     def arrow(self) -> pa.Array[Any]:
         """With nulls."""
@@ -108,6 +110,7 @@ class _Bare(np.ma.MaskedArray[Any, Any]):
     __array_finalize__ = np.ndarray.__array_finalize__
 
 
+_ONE = np.zeros(1, np.bool_)  # most calls ask for one key: a copy costs half
 _PLAIN = vars(np.zeros(0).view(np.ma.MaskedArray))
 
 
@@ -115,7 +118,7 @@ def _masked(values: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> np.ma.Mask
     """What MaskedArray(values, mask) gives, for a sixth of its CPU: for one key that would be much of the call."""
     made: Any = values.view(_Bare)
     made.__class__ = np.ma.MaskedArray
-    vars(made).update(_PLAIN, _optinfo={}, _basedict={}, _mask=mask)
+    made.__dict__ = {**_PLAIN, "_optinfo": {}, "_basedict": {}, "_mask": mask}
     return made  # type: ignore[no-any-return]
 
 
