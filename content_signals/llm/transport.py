@@ -198,7 +198,7 @@ def _text_of(content: object) -> str:
     # Beside the text a part may say what the model thought.
     said = [one for one in parts if not isinstance(one, Mapping) or one.get("type", "text") == "text"]
     texts = [part.get("text") if isinstance(part, Mapping) else None for part in said]
-    if not all(isinstance(text, str) for text in texts):
+    if (parts and not texts) or not all(isinstance(text, str) for text in texts):
         raise _broken("the content of the answer is neither a text nor parts of text")
     return "".join(map(str, texts))
 
