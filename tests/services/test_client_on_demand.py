@@ -17,7 +17,6 @@ from feast.on_demand_feature_view import OnDemandFeatureView, on_demand_feature_
 from content_signals.errors import BrokenData, UnknownName, UsageError
 from content_signals.features.answer import Status
 from content_signals.features.client import FeatureClient
-from content_signals.features.decode import exactly
 from content_signals.features.keys import read_from_text
 from tests.services.conftest import BOTH_STORES
 from tests.services.test_client_services import NOW, NUMBERED, STATS, TRACK, feast  # noqa: F401  a fixture
@@ -382,41 +381,6 @@ def test_what_cannot_be_computed_row_by_row_is_refused(registered, store_setting
     for name, (_, told) in services.items():
         with pytest.raises(UsageError, match=told):
             FeatureClient(name, store_settings, store=registered)
-
-
-@pytest.mark.parametrize(
-    ("values", "kind"),
-    [
-        ([5], 7),
-        ([0.5, float("nan")], 7),
-        ([True], 4),
-        ([["1"]], 14),
-        ([[1]], 12),
-        ([[True]], 14),
-        ([1e300], 6),
-        ([1.5], 4),
-        ([float("nan")], 4),
-        (["1"], 5),
-        ([b"1"], 2),
-        ([1], 8),
-    ],
-)
-def test_a_value_of_another_kind_is_not_read_as_one(values, kind):
-    with pytest.raises((ValueError, pa.ArrowException)):
-        exactly(values, kind)
-
-
-def test_a_value_of_the_kind_keeps_all_it_says():
-    before = datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)
-    assert exactly([before, None], 8).to_pylist() == [before.replace(microsecond=0), None]
-    assert exactly([[before]], 18).type == pa.list_(pa.timestamp("s", "UTC"))
-    assert exactly([3.0, None], 4).to_pylist() == [3, None]
-    assert exactly([2**63 - 1], 4).to_pylist() == [2**63 - 1]
-    assert exactly([1, 2.5], 5).to_pylist() == [1.0, 2.5]
-    assert exactly([float("inf"), 0.5], 6).to_pylist() == [float("inf"), 0.5]
-    assert exactly([None], 12).type == pa.list_(pa.string())
-    assert exactly(pa.array(["é"], pa.string_view()), 2).to_pylist() == ["é"]
-    assert exactly(np.array([1, 2]), 14 - 10).to_pylist() == [1, 2]
 
 
 def test_what_was_typed_has_the_kind_of_its_column():

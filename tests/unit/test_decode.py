@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from content_signals.features.decode import Column, values_of
+from content_signals.features.decode import Column, exactly, values_of
 
 # Kind -> values, and NumPy's own array of them: type, what lies under the mask.
 COLUMNS = {
@@ -62,3 +62,38 @@ def test_a_cell_that_is_no_number_is_an_error(kind, tag):
     assert values_of(kind, [tag + struct.pack(form, 0.5), b"", None]).values == [0.5, None, None]
     with pytest.raises(ValueError, match="no number"):
         values_of(kind, [tag + struct.pack(form, 0.5), tag + b"\0"])
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([5], 7),
+        ([0.5, float("nan")], 7),
+        ([True], 4),
+        ([["1"]], 14),
+        ([[1]], 12),
+        ([[True]], 14),
+        ([1e300], 6),
+        ([1.5], 4),
+        ([float("nan")], 4),
+        (["1"], 5),
+        ([b"1"], 2),
+        ([1], 8),
+    ],
+)
+def test_a_value_of_another_kind_is_not_read_as_one(values, kind):
+    with pytest.raises((ValueError, pa.ArrowException)):
+        exactly(values, kind)
+
+
+def test_a_value_of_the_kind_keeps_all_it_says():
+    before = datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)
+    assert exactly([before, None], 8).to_pylist() == [before.replace(microsecond=0), None]
+    assert exactly([[before]], 18).type == pa.list_(pa.timestamp("s", "UTC"))
+    assert exactly([3.0, None], 4).to_pylist() == [3, None]
+    assert exactly([2**63 - 1], 4).to_pylist() == [2**63 - 1]
+    assert exactly([1, 2.5], 5).to_pylist() == [1.0, 2.5]
+    assert exactly([float("inf"), 0.5], 6).to_pylist() == [float("inf"), 0.5]
+    assert exactly([None], 12).type == pa.list_(pa.string())
+    assert exactly(pa.array(["é"], pa.string_view()), 2).to_pylist() == ["é"]
+    assert exactly(np.array([1, 2]), 14 - 10).to_pylist() == [1, 2]
